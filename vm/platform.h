@@ -1,0 +1,130 @@
+/*
+ * platform.h - all that the VM asks of the world.
+ *
+ * Two worlds answer: vm/hosted/platform_linux.c (a Linux process) and
+ * kernel/platform_metal.c (the bare machine). Chosen at link time. Every
+ * function is called from the VM's one thread unless it says otherwise.
+ * Functions that can fail return 0 or a negative number.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* --- console, end --- */
+
+/* Standard output (fd 1) or error (fd 2); the serial port on metal. */
+void plat_write(int fd, const char *bytes, size_t n);
+/* One byte of standard input or the serial line; -1 when none is waiting. */
+int plat_read_byte(void);
+/* A broken invariant: says `message`, shows what it can (vm_dump_stack),
+ * stops. */
+_Noreturn void plat_panic(const char *message);
+/* Ends the process with `code`, or powers the machine off. */
+_Noreturn void plat_exit(int code);
+
+/* --- time --- */
+
+/* Microseconds from an arbitrary start, never going back. */
+uint64_t plat_usecs(void);
+/* Microseconds since 1970-01-01 UTC. */
+int64_t plat_utc_usecs(void);
+/* Seconds east of UTC. */
+int plat_utc_offset(void);
+/* Sleep until plat_usecs() >= `until` or anything arrives (event, signal). */
+void plat_idle(uint64_t until);
+/* Polled at safepoints about every 1 ms of running: moves waiting input to
+ * the event queue (vm_post_event) and does a little pending screen work. */
+void plat_poll(void);
+
+/* --- memory --- */
+
+/* Reserves `bytes` of address space at `want` (a page multiple) if it is
+ * free, else anywhere. NULL: none. Nothing may be touched before commit. */
+void *plat_reserve(uint64_t want, uint64_t bytes);
+/* Makes [p, p+bytes) usable and zero (page multiples). 0 or -1: no memory. */
+int plat_commit(void *p, uint64_t bytes);
+/* Gives the pages back; the address range stays reserved. */
+void plat_decommit(void *p, uint64_t bytes);
+/* Bytes of memory that the heap may grow to. */
+uint64_t plat_memory_limit(void);
+
+/* --- the image, as a stream; one open at a time --- */
+
+struct plat_image; /* the platform's own */
+
+/* Opens image `name` to read; NULL: *why says so in one line. */
+struct plat_image *plat_image_open(const char *name, uint64_t *size,
+                                   const char **why);
+/* Starts a save under `name`: what was saved there stays valid until
+ * plat_image_close says 0. `size` is exact. NULL: *why says so. */
+struct plat_image *plat_image_create(const char *name, uint64_t size,
+                                     const char **why);
+/* Exactly n bytes from or to the current position; 0, or -1. */
+int plat_image_read(struct plat_image *im, void *bytes, uint64_t n);
+int plat_image_write(struct plat_image *im, const void *bytes, uint64_t n);
+/* Closes; for a save, commits if `ok`, else drops it. 0, or -1: not saved. */
+int plat_image_close(struct plat_image *im, bool ok);
+
+/* --- display --- */
+
+struct plat_display {
+    uint32_t width, height; /* pixels of the screen or window */
+    uint32_t scale_percent; /* a fitting UI scale, 100 to 300 */
+};
+
+void plat_display_info(struct plat_display *d);
+/* Asks for a window of that size (hosted); a no-op where the size is given. */
+void plat_display_want(uint32_t width, uint32_t height);
+/* Shows a rectangle of a 32-bit XRGB picture of `pitch` bytes a row, whose
+ * pixel (0,0) is the screen's. The rectangle lies within the picture; the
+ * platform clips it to the screen. May be deferred to the next plat_poll. */
+void plat_display_show(const uint32_t *pixels, uint32_t pitch, int32_t left,
+                       int32_t top, int32_t right, int32_t bottom);
+/* Sets the pointer's shape: w*h premultiplied ARGB pixels, hot spot inside. */
+void plat_cursor(const uint32_t *argb, int w, int h, int hot_x, int hot_y);
+
+/* --- clipboard: UTF-8 --- */
+
+/* The platform's buffer, valid until the next call. */
+const char *plat_clipboard_get(size_t *n);
+void plat_clipboard_set(const char *utf8, size_t n);
+
+/* --- files: paths are UTF-8, '/' between names --- */
+
+enum plat_open_mode { PLAT_READ, PLAT_WRITE, PLAT_CREATE_NEW };
+
+struct plat_file_info {
+    char name[256];
+    bool is_directory, is_symlink;
+    uint64_t size;
+    uint32_t mode;                  /* POSIX bits; made up where unknown */
+    int64_t created, modified;      /* seconds since 1970 UTC */
+};
+
+/* A handle >= 0 or a negative error: -2 missing, -17 exists, -28 full, else
+ * -5. PLAT_WRITE creates what is missing and truncates nothing. */
+int plat_file_open(const char *path, enum plat_open_mode mode);
+int64_t plat_file_read(int f, uint64_t at, void *bytes, uint64_t n);
+int64_t plat_file_write(int f, uint64_t at, const void *bytes, uint64_t n);
+int64_t plat_file_size(int f);
+int plat_file_truncate(int f, uint64_t size);
+int plat_file_sync(int f);
+int plat_file_close(int f);
+int plat_file_delete(const char *path);
+int plat_file_rename(const char *from, const char *to);
+int plat_file_info(const char *path, struct plat_file_info *info);
+int plat_dir_create(const char *path);
+int plat_dir_delete(const char *path);
+/* Entry `index` (from 0, without . and ..): 1 found, 0 past the end, <0. */
+int plat_dir_entry(const char *path, unsigned index,
+                   struct plat_file_info *info);
+/* Current directory; absolute, no trailing slash unless the root. */
+const char *plat_cwd(void);
+/* Value of an environment variable, or NULL. */
+const char *plat_getenv(const char *name);
+
+/* --- picture and font data that the image may load: NULL if absent.
+ * Names: "Inter-Regular.ttf", ... The bytes stay valid for ever. --- */
+const void *plat_asset(const char *name, size_t *n);
