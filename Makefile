@@ -28,3 +28,7 @@ clean: ## remove everything that was built
 	rm -rf $(BUILD)
 
 .PHONY: help clean
+
+# What must build before anything lands; rooms add to LANDCHECK.
+landcheck: $(LANDCHECK)
+.PHONY: landcheck
