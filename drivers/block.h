@@ -1,0 +1,52 @@
+/*
+ * block.h - what a disk looks like to everybody above it.
+ *
+ * A driver fills a struct block_device and registers it; partitions are
+ * block devices too, made by kernel/partition code over a parent. Requests
+ * are synchronous: the machine has one thread, and a driver waits for its
+ * interrupt with irq_wait (kernel/irq.h).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct block_device;
+
+struct block_ops {
+    /* Whole sectors, any count, any buffer in kernel or VM memory. 0, or a
+     * negative errno: -EIO, -EROFS, -EINVAL (past the end), -ETIMEDOUT. */
+    int (*read)(struct block_device *d, uint64_t sector, uint32_t count,
+                void *bytes);
+    int (*write)(struct block_device *d, uint64_t sector, uint32_t count,
+                 const void *bytes);
+    /* Everything written before is on the medium when it returns 0. */
+    int (*flush)(struct block_device *d);
+};
+
+struct block_device {
+    char name[16];          /* "sata0", "virtio0", "sata0p2" */
+    char model[48];         /* as the device says, for messages */
+    const struct block_ops *ops;
+    void *driver;           /* the driver's own */
+    uint32_t sector_size;   /* bytes: 512, 2048 (CD) or 4096 */
+    uint64_t sectors;
+    bool read_only, removable;
+    struct block_device *parent; /* of a partition; else NULL */
+    uint64_t first_sector;       /* of a partition, on its parent */
+};
+
+enum { BLOCK_MAX = 32 };
+
+/* Takes note of `d`, which lives for ever. 0 or -ENOSPC. */
+int block_register(struct block_device *d);
+/* Device `index` in order of registration; NULL past the end. */
+struct block_device *block_device(unsigned index);
+struct block_device *block_find(const char *name);
+
+/* Checked against the device's end; forwards to the driver. */
+int block_read(struct block_device *d, uint64_t sector, uint32_t count,
+               void *bytes);
+int block_write(struct block_device *d, uint64_t sector, uint32_t count,
+                const void *bytes);
+int block_flush(struct block_device *d);

@@ -1,0 +1,36 @@
+/*
+ * driver.h - a driver as the kernel sees it; drivers.def is the list.
+ *
+ * A list instead of a linker section: the section silently loses every
+ * driver under --gc-sections without KEEP, the list cannot.
+ */
+#pragma once
+
+#include <stdint.h>
+
+struct pci_device;
+
+/* A PCI function that a driver may want. ANY matches every value. */
+struct pci_match {
+    uint16_t vendor, device;
+    int16_t class_code, subclass, prog_if;
+};
+enum { PCI_ANY_ID = 0xffff, PCI_ANY_CLASS = -1 };
+
+struct driver {
+    const char *name;
+    /* Ends with an all-zero row. NULL: not a PCI device, probe is called
+     * once with NULL. */
+    const struct pci_match *ids;
+    /* Takes the device and registers what it offers (block.h, input.h,
+     * display.h). 0, or a negative errno when the device is not usable. */
+    int (*probe)(struct pci_device *dev);
+};
+
+#define DRIVER(name) extern const struct driver name##_driver;
+#include "drivers/drivers.def"
+#undef DRIVER
+
+/* Offers every PCI function to the drivers, in the order of drivers.def;
+ * each function goes to the first driver that takes it. */
+void drivers_probe(void);

@@ -1,0 +1,17 @@
+/*
+ * clock.h - time that passes (TSC) and time of day (RTC).
+ */
+#pragma once
+
+#include <stdint.h>
+
+/* Calibrates the TSC against HPET or PIT and reads the RTC. */
+void clock_init(void);
+/* Microseconds since clock_init, never going back. Any context. */
+uint64_t clock_usecs(void);
+/* Microseconds since 1970-01-01 UTC. */
+int64_t clock_utc_usecs(void);
+/* Busy waiting, for devices that want to be left alone. */
+void clock_delay(uint32_t usecs);
+/* TSC ticks in a second. */
+uint64_t clock_tsc_hz(void);

@@ -1,0 +1,31 @@
+/*
+ * irq.h - interrupt lines, message-signalled interrupts, waiting for them.
+ *
+ * A handler runs with interrupts off, on a stack of its own, with the
+ * interrupted code's SSE registers live: it acknowledges its device,
+ * enqueues, perhaps signals, and returns. It never allocates, never logs.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef void (*irq_handler)(void *arg);
+
+/* Sets up the APICs (or the 8259 pair where there are none). */
+void irq_init(void);
+/* Hangs a handler on ISA line 0-15 or a PCI legacy line; lines may be
+ * shared. 0, -ENOSPC, -EINVAL. */
+int irq_attach(unsigned line, bool level, irq_handler handler, void *arg);
+/* A vector of its own for a message-signalled interrupt: fills in what the
+ * device must write and where. 0, -ENOSPC, -ENODEV (no local APIC). */
+int irq_attach_message(irq_handler handler, void *arg, uint64_t *address,
+                       uint32_t *data);
+
+/* Interrupts off; answers whether they were on, for irq_restore. */
+bool irq_save(void);
+void irq_restore(bool on);
+
+/* Waits, sleeping between interrupts, until `done(arg)` or until `usecs`
+ * have passed. 0 or -ETIMEDOUT. Works with interrupts off too (polls). */
+int irq_wait(bool (*done)(void *arg), void *arg, uint64_t usecs);

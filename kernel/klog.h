@@ -1,0 +1,17 @@
+/*
+ * klog.h - what the kernel has to say: to the serial line at once, to the
+ * screen until the desktop takes it.
+ */
+#pragma once
+
+#include <stddef.h>
+
+/* Formats like printf (newlib's, no floats needed). Not for interrupt
+ * handlers. */
+__attribute__((format(printf, 1, 2))) void klog(const char *format, ...);
+/* Raw bytes to serial line and screen console. */
+void klog_bytes(const char *bytes, size_t n);
+/* From now on the screen shows the log too, from its beginning. */
+void klog_screen_on(void);
+/* The screen belongs to the desktop. */
+void klog_screen_off(void);
