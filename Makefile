@@ -24,10 +24,16 @@ help: ## list the commands
 	@grep -hE '^[a-z][a-z-]*:.*##' Makefile */room.mk | \
 	  sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 16
 
+deps: ## install the Debian packages that are missing
+	@sh iso/deps.sh
+
+run: deps ## build everything and boot it in QEMU
+	@$(MAKE) --no-print-directory run-qemu
+
 clean: ## remove everything that was built
 	rm -rf $(BUILD)
 
-.PHONY: help clean
+.PHONY: help deps run clean
 
 # What must build before anything lands; rooms add to LANDCHECK.
 landcheck: $(LANDCHECK)

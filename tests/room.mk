@@ -1,0 +1,53 @@
+# Tests: C unit tests against the hosted objects, the image's own tests, QEMU.
+# `make test` is the whole proof; tests/run.py adds the suites up.
+
+T := $(BUILD)/tests
+IMAGE := $(BUILD)/aerostat.image
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+UNIT_CFLAGS := -std=gnu11 -g -O1 -I. $(WARN) -Wno-missing-prototypes $(SAN)
+
+UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+UNIT_VM := $(patsubst %.c,$(BUILD)/asan/%.o,$(wildcard vm/*.c))
+
+# A unit test may name what else it needs: UNIT_EXTRA_test_x := kernel/fat.c
+$(foreach t,$(UNIT),$(eval $(T)/$(t): $(UNIT_EXTRA_$(t))))
+$(T)/%: tests/unit/%.c $(UNIT_VM) $(wildcard tests/unit/plat_stub.c)
+	$(call say,TEST,$*)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(UNIT_CFLAGS) -o $@ $< $(UNIT_EXTRA_$*) \
+	  $(if $(UNIT_NO_VM_$*),,$(UNIT_VM) \
+	  $(if $(UNIT_NO_STUB_$*),,$(wildcard tests/unit/plat_stub.c))) \
+	  -lcmocka -lm
+
+UNIT_SUITES = $(foreach t,$(UNIT),"unit $(t:test_%=%)=timeout 300 $(T)/$(t)")
+HOSTED := timeout 900 $(BUILD)/aerostat --headless
+ASAN := timeout 1500 $(BUILD)/asan/aerostat --headless
+
+unit: $(UNIT:%=$(T)/%) ## run the C unit tests
+	@tests/run.py $(UNIT_SUITES)
+
+lint: $(BUILD)/aerostat ## check the doors of the house
+	@tests/lint.py
+
+FAST_SUITES = "lint=tests/lint.py" $(UNIT_SUITES) \
+  "image tests=$(HOSTED) $(IMAGE) test" \
+  "language files=$(HOSTED) $(IMAGE) langtest tests/lang/*.st"
+
+SLOW_SUITES = \
+  "language files, asan=$(ASAN) $(IMAGE) langtest tests/lang/*.st" \
+  "language files, gc stress=$(ASAN) --stress-gc --check-heap $(IMAGE) langtest tests/lang/*.st" \
+  "hosted and machine=python3 -m pytest -q -rs -p no:cacheprovider tests/system"
+
+FAST_NEEDS = $(BUILD)/aerostat $(IMAGE) $(UNIT:%=$(T)/%)
+SLOW_NEEDS = $(BUILD)/asan/aerostat $(BUILD)/kernel.elf $(BUILD)/aerostat.iso
+
+test-fast: deps ## the proof without QEMU and sanitizers, about a minute
+	@$(MAKE) --no-print-directory test-fast-run
+test: deps ## the whole proof; closes with `N passed, M failed`
+	@$(MAKE) --no-print-directory test-run
+test-fast-run: $(FAST_NEEDS)
+	@tests/run.py $(FAST_SUITES)
+test-run: $(FAST_NEEDS) $(SLOW_NEEDS)
+	@tests/run.py $(FAST_SUITES) $(SLOW_SUITES)
+
+.PHONY: unit lint test test-fast test-run test-fast-run
