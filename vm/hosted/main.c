@@ -1,0 +1,106 @@
+/*
+ * main.c - the command line of the hosted VM.
+ */
+#include "vm/hosted/hosted.h"
+#include "vm/vm.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: aerostat [OPTION]... IMAGE [ARGUMENT...]\n"
+    "  --headless         no window\n"
+    "  --size WxH         pixels of the screen\n"
+    "  --screenshot FILE  write the screen as PPM at exit and on SIGUSR1\n"
+    "  --memory MB        the most that the image may take\n"
+    "  --stats            print counters at exit\n"
+    "  --stress-gc        collect at every safepoint\n"
+    "  --check-heap       verify the heap after each collection\n"
+    "The image gets the arguments after its name.\n";
+
+static _Noreturn void wrong_usage(const char *option)
+{
+    if (option)
+        fprintf(stderr, "aerostat: cannot use option %s\n", option);
+    fputs(usage, stderr);
+    exit(2);
+}
+
+/* The word after an option, which it must have. */
+static char *value_of(char ***argv)
+{
+    if (!(*argv)[1])
+        wrong_usage(**argv);
+    return *++*argv;
+}
+
+static uint64_t megabytes(const char *text)
+{
+    char *end;
+    unsigned long mb = strtoul(text, &end, 10);
+
+    if (*end || !mb || mb > 1u << 20)
+        wrong_usage("--memory");
+    return (uint64_t)mb << 20;
+}
+
+static void screen_size(const char *text)
+{
+    unsigned w, h;
+    char rest;
+
+    if (sscanf(text, "%ux%u%c", &w, &h, &rest) != 2 || w < 64 || h < 64 ||
+        w > 16384 || h > 16384)
+        wrong_usage("--size");
+    screen_fix_size(w, h);
+}
+
+/* Takes the options from argv; answers where the image's name is. */
+static char **parse_options(char **argv, struct vm_options *o)
+{
+    for (; *argv && **argv == '-'; argv++) {
+        if (!strcmp(*argv, "--headless"))
+            screen_headless();
+        else if (!strcmp(*argv, "--stats"))
+            o->stats = true;
+        else if (!strcmp(*argv, "--stress-gc"))
+            o->stress_gc = true;
+        else if (!strcmp(*argv, "--check-heap"))
+            o->check_heap = true;
+        else if (!strcmp(*argv, "--memory"))
+            o->memory_limit = megabytes(value_of(&argv));
+        else if (!strcmp(*argv, "--screenshot"))
+            screen_save_to(value_of(&argv));
+        else if (!strcmp(*argv, "--size"))
+            screen_size(value_of(&argv));
+        else if (!strcmp(*argv, "--help")) {
+            fputs(usage, stdout);
+            exit(0);
+        } else {
+            wrong_usage(*argv);
+        }
+    }
+    return argv;
+}
+
+int main(int argc, char **argv)
+{
+    struct vm_options options = { .vm_path = argc ? argv[0] : "aerostat" };
+    const char *why = "";
+    struct vm *vm;
+    char **rest = parse_options(argv + 1, &options);
+
+    if (!*rest)
+        wrong_usage(NULL);
+    options.image_name = *rest++;
+    options.argv = rest;
+    while (rest[options.argc])
+        options.argc++;
+    vm = vm_create(&options, &why);
+    if (!vm) {
+        fprintf(stderr, "aerostat: %s: %s\n", options.image_name, why);
+        return 1;
+    }
+    vm_run(vm);
+}

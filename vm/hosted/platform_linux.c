@@ -1,0 +1,235 @@
+/*
+ * platform_linux.c - console, time, waiting and memory of a Linux process.
+ *
+ * A 1 ms interval timer makes the interpreter reach safepoints
+ * (vm_force_check), as the clock interrupt does on metal. It is stopped
+ * while the process sleeps.
+ */
+#define _GNU_SOURCE
+#include "vm/hosted/hosted.h"
+#include "vm/vm.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { FRAME_USECS = 16000, WAIT_SLICE = 5000 };
+enum { END_OF_INPUT = 4 };
+
+/* --- console, end --- */
+
+void plat_write(int fd, const char *bytes, size_t n)
+{
+    while (n) {
+        ssize_t k = write(fd, bytes, n);
+
+        if (k < 0 && errno != EINTR && errno != EAGAIN)
+            return; /* the reader is gone: nobody to tell */
+        if (k > 0) {
+            bytes += k;
+            n -= (size_t)k;
+        }
+    }
+}
+
+static bool input_wanted; /* the image looked for input and found none */
+static bool input_ended;
+
+static bool input_waiting(int milliseconds)
+{
+    struct pollfd p = { .fd = 0, .events = POLLIN };
+
+    return poll(&p, 1, milliseconds) > 0;
+}
+
+int plat_read_byte(void)
+{
+    unsigned char c;
+
+    input_wanted = false;
+    if (input_ended)
+        return END_OF_INPUT;
+    if (!input_waiting(0)) {
+        input_wanted = true;
+        return -1;
+    }
+    if (read(0, &c, 1) == 1)
+        return c;
+    input_ended = true;
+    return END_OF_INPUT;
+}
+
+void plat_panic(const char *message)
+{
+    static bool again;
+
+    plat_write(2, "aerostat: ", 10);
+    plat_write(2, message, strlen(message));
+    plat_write(2, "\n", 1);
+    if (!again) {
+        again = true;
+        vm_dump_stack(2);
+    }
+    abort();
+}
+
+void plat_exit(int code)
+{
+    screen_flush();
+    screen_save();
+    exit(code);
+}
+
+/* --- time --- */
+
+uint64_t plat_usecs(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+int64_t plat_utc_usecs(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int plat_utc_offset(void)
+{
+    time_t now = time(NULL);
+    struct tm tm;
+
+    localtime_r(&now, &tm);
+    return (int)tm.tm_gmtoff;
+}
+
+/* --- signals: the heartbeat, and screenshots on request --- */
+
+static volatile sig_atomic_t picture_wanted;
+
+static void on_signal(int sig)
+{
+    if (sig == SIGUSR1)
+        picture_wanted = 1;
+    vm_force_check();
+}
+
+static void beat(bool on)
+{
+    struct itimerval t = { { 0, on ? 1000 : 0 }, { 0, on ? 1000 : 0 } };
+
+    setitimer(ITIMER_REAL, &t, NULL);
+}
+
+static void start_signals(void)
+{
+    struct sigaction a = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+
+    sigaction(SIGALRM, &a, NULL);
+    sigaction(SIGUSR1, &a, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    beat(true);
+}
+
+/* --- polling and sleeping --- */
+
+void plat_poll(void)
+{
+    static bool started;
+    static uint64_t next_frame;
+    uint64_t now = plat_usecs();
+
+    if (!started) {
+        started = true;
+        start_signals();
+    }
+    if (picture_wanted) {
+        picture_wanted = 0;
+        screen_save();
+    }
+    if (!window_is_open())
+        return;
+    window_poll();
+    if (now >= next_frame) {
+        next_frame = now + FRAME_USECS;
+        screen_flush();
+    }
+}
+
+/* Sleeps until a signal, input that the image wants, or `usecs` later. */
+static void sleep_a_while(uint64_t usecs)
+{
+    struct timespec t = { .tv_sec = (time_t)(usecs / 1000000),
+                          .tv_nsec = (long)(usecs % 1000000 * 1000) };
+    struct pollfd p = { .fd = 0, .events = POLLIN };
+    bool input = input_wanted && !input_ended;
+
+    if (ppoll(&p, input ? 1 : 0, &t, NULL) > 0)
+        input_wanted = false;
+}
+
+void plat_idle(uint64_t until)
+{
+    uint64_t now = plat_usecs();
+    uint64_t left = until > now ? until - now : 0;
+
+    plat_poll();
+    if (!left)
+        return;
+    beat(false);
+    if (!window_is_open()) {
+        sleep_a_while(left);
+    } else {
+        screen_flush();
+        window_wait(left > WAIT_SLICE && input_wanted ? WAIT_SLICE : left);
+        if (input_wanted && input_waiting(0))
+            input_wanted = false;
+        window_poll();
+    }
+    beat(true);
+}
+
+/* --- memory --- */
+
+void *plat_reserve(uint64_t want, uint64_t bytes)
+{
+    void *hint = (void *)(uintptr_t)want;
+    void *p = mmap(hint, bytes, PROT_NONE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return p == MAP_FAILED ? NULL : p;
+}
+
+int plat_commit(void *p, uint64_t bytes)
+{
+    return mprotect(p, bytes, PROT_READ | PROT_WRITE) ? -1 : 0;
+}
+
+void plat_decommit(void *p, uint64_t bytes)
+{
+    madvise(p, bytes, MADV_DONTNEED);
+    mprotect(p, bytes, PROT_NONE);
+}
+
+uint64_t plat_memory_limit(void)
+{
+    uint64_t pages = (uint64_t)sysconf(_SC_PHYS_PAGES);
+
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE) / 4 * 3;
+}
+
+const char *plat_getenv(const char *name)
+{
+    return getenv(name);
+}
