@@ -288,12 +288,17 @@ static void read_method(struct reader *r, const char *protocol)
     r->p = end + 1;
 }
 
-static bool at_word(const struct reader *r, const char *word)
+/* A form's word, which may also be the name of a class. */
+static bool at_form(const struct reader *r, const char *word)
 {
     size_t n = strlen(word);
+    const char *p = r->p + n;
 
-    return (size_t)(r->end - r->p) > n && !strncmp(r->p, word, n) &&
-           (is_space(r->p[n]) || r->p[n] == '{');
+    if ((size_t)(r->end - r->p) <= n || strncmp(r->p, word, n))
+        return false;
+    while (p < r->end && is_space(*p))
+        p++;
+    return *p == '{';
 }
 
 static void read_globals(const struct form *f)
@@ -311,17 +316,17 @@ static void read_tonel(struct reader *r)
 
         if (*r->p == '"') {
             comment = read_quoted(r);
-        } else if (at_word(r, "Class")) {
+        } else if (at_form(r, "Class")) {
             r->p += 5;
             read_form(r, &f);
             if (first(&f.name))
                 define_class(r, &f, comment);
             else
                 complain(r, "Tonel: class without a name");
-        } else if (at_word(r, "Extension")) {
+        } else if (at_form(r, "Extension")) {
             r->p += 9;
             read_form(r, &f);
-        } else if (at_word(r, "Package")) {
+        } else if (at_form(r, "Package")) {
             r->p += 7;
             read_form(r, &f);
             read_globals(&f);
