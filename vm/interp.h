@@ -13,37 +13,51 @@
 struct ui;         /* display, cursor, event queue: ui.h */
 struct stack_page; /* frame.h */
 
-enum { METHOD_CACHE_SIZE = 2048 };
+enum { METHOD_CACHE_SIZE = 2048, EXTERNAL_MAX = 1024 };
+
+/* A primitive, or a small number: a quick method's (256 to 519). */
+typedef int (*cached_primitive)(struct vm *vm, int argc);
+enum { QUICK_MAX = 1024 };
 
 struct cache_entry {
-    oop selector;
+    oop selector;         /* 0: free */
     uint64_t class_index;
     oop method;
-    int (*primitive)(struct vm *vm, int argc); /* NULL: activate */
+    cached_primitive primitive; /* NULL: activate */
 };
 
 struct interp_stats {
-    uint64_t sends, cache_misses, process_switches, checks, frames_married;
+    uint64_t cache_misses, process_switches, checks, frames_married;
+    uint64_t pages_evicted, overflows;
 };
 
 struct vm {
     struct heap heap; /* first: a struct heap * of a vm is the vm */
 
-    /* Registers, in memory whenever a primitive or the collector runs. */
+    /* Registers, in memory whenever a primitive or the collector runs.
+     * Everything else of the running code is in its frame (frame.h). */
     oop *sp;            /* top of stack; the stack grows down */
     oop *fp;            /* current frame */
     uint8_t *pc;        /* next bytecode */
-    oop method;         /* code being run */
-    oop receiver;
-    oop *stack_limit;   /* sp below it: safepoint (vm_force_check sets it) */
+    oop *volatile stack_limit; /* sp below it: safepoint; vm_force_check
+                                  raises it above every page */
+    oop method;         /* whose primitive runs */
+    int argc;           /* with PRIM_EXECUTE */
+    bool reload;        /* frames moved under a primitive that says PRIM_OK */
+    bool forwarders;    /* some may be about: set by become, pin */
     int prim_error;     /* of the last failed primitive */
     int64_t os_error;   /* with PRIM_ERR_OS_ERROR */
+    oop scratch[4];     /* roots for C code that may collect */
 
+    oop *stack;               /* memory of all pages */
     struct stack_page *pages; /* all of them */
     struct stack_page *page;  /* of fp */
-    unsigned num_pages;
+    struct stack_page *free_page;
+    unsigned num_pages, num_free_pages;
+    uint64_t page_clock;      /* for the least recently used one */
 
     struct cache_entry method_cache[METHOD_CACHE_SIZE];
+    struct cache_entry uncached; /* what lookup answers for odd cases */
 
     /* asynchronous signals, drained at safepoints */
     volatile int check_wanted;
@@ -52,6 +66,8 @@ struct vm {
     bool interrupt_pending;  /* the interrupt key was pressed */
     int input_semaphore;     /* external index, 0 none */
     uint32_t interrupt_key;
+    volatile uint32_t external[EXTERNAL_MAX]; /* pending signals by index-1 */
+    volatile bool external_pending;
 
     struct ui *ui;
     struct vm_options options;
@@ -69,8 +85,9 @@ void vm_flush_method(struct vm *vm, oop method);
 /* Signals a Semaphore object now; may switch processes: at safepoints and
  * from control primitives only. */
 void vm_signal(struct vm *vm, oop semaphore);
-/* Every frame becomes a heap context (snapshot, become of contexts). */
-void vm_unmarry_all(struct vm *vm);
+/* Every frame becomes a heap context (snapshot). Answers the active context,
+ * which the caller resumes with vm_resume; 0: no memory, nothing changed. */
+oop vm_unmarry_all(struct vm *vm);
 /* Collections with the machine's registers saved and restored. */
 void vm_scavenge(struct vm *vm);
 uint64_t vm_full_gc(struct vm *vm);
@@ -82,3 +99,42 @@ void vm_set_slot(struct vm *vm, oop o, uint64_t i, oop value);
 uint64_t vm_context_stackp(struct vm *vm, oop context);
 oop vm_active_process(struct vm *vm);
 bool vm_is_context(struct vm *vm, oop o);
+
+/* --- inside the interp room --- */
+
+/* Runs bytecodes for ever; the registers are loaded. */
+_Noreturn void interpret(struct vm *vm);
+/* Sends with receiver and arguments on the stack; leaves the registers ready
+ * to run on. */
+void vm_send(struct vm *vm, oop selector, int argc);
+/* Completes what a primitive that did not say PRIM_OK began: retries,
+ * activates the method body on failure, executes on PRIM_EXECUTE. */
+void vm_finish_primitive(struct vm *vm, cached_primitive p, int argc, int r);
+/* Method for a send, as a cache entry; reifies what is not understood, so
+ * *argc and the stack may change, and objects may move. */
+struct cache_entry *vm_find_method(struct vm *vm, oop selector, oop class,
+                                   int *argc);
+/* Plain lookup, no side effects but the cache; NULL: not found. */
+struct cache_entry *vm_lookup(struct vm *vm, oop selector, oop class);
+cached_primitive vm_primitive_of(oop method);
+/* The safepoint: grows the stack, collects, takes signals. */
+void vm_safepoint(struct vm *vm, bool may_switch);
+/* Collects until `bytes` can be had; false: out of memory. */
+bool vm_collect(struct vm *vm);
+void vm_set_limit(struct vm *vm);
+
+/* lookup.c */
+static inline uint64_t cache_hash(oop selector, uint64_t class_index)
+{
+    return ((selector >> 3) ^ (class_index << 2)) & (METHOD_CACHE_SIZE - 1);
+}
+void lookup_flush_young(struct vm *vm);
+
+/* process.c */
+void process_signal_pending(struct vm *vm);
+oop process_start(struct vm *vm); /* context of the image's active process */
+
+static inline bool vm_same(const struct vm *vm, oop a, oop b)
+{
+    return a == b || (vm->forwarders && heap_follow(a) == heap_follow(b));
+}

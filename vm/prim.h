@@ -16,6 +16,8 @@
 enum prim_result {
     PRIM_OK = 0,
     PRIM_ACTIVATED = -1, /* control primitives: frames changed, stack done */
+    PRIM_NO_SWITCH = -3, /* activated, and no process switch before its code */
+    PRIM_EXECUTE = -2,   /* run vm->method with vm->argc arguments, on stack */
 #define PRIM_ERROR(code, name, symbol) PRIM_ERR_##name = code,
 #include "vm/errors.def"
 #undef PRIM_ERROR

@@ -1,0 +1,403 @@
+/*
+ * context.c - contexts and frames as one thing: resuming, returning, walking
+ * sender chains, reading and writing contexts that may be frames.
+ */
+#include "vm/frame.h"
+#include "vm/platform.h"
+#include "vm/prim.h"
+
+#include <string.h>
+
+/* --- resuming --- */
+
+static void base_frame_linkage(struct vm *vm, oop ctx, oop *temps, oop closure)
+{
+    oop *fp = vm->sp - 2;
+
+    fp[FRAME_PC] = heap_follow(slot(ctx, CTX_SENDER));
+    fp[FRAME_CALLER] = 0;
+    fp[FRAME_TEMPS] = (oop)(uintptr_t)temps;
+    fp[FRAME_METHOD] = heap_follow(slot(ctx, CTX_METHOD));
+    fp[FRAME_CLOSURE] = closure;
+    fp[FRAME_CONTEXT] = ctx;
+    fp[FRAME_RECEIVER] = heap_follow(slot(ctx, CTX_RECEIVER));
+    vm->fp = fp;
+    vm->sp = fp + FRAME_RECEIVER;
+    vm->page->fp = fp;
+}
+
+static uint64_t raw_stackp(oop ctx)
+{
+    oop p = slot(ctx, CTX_STACKP);
+    uint64_t room = slot_count(ctx) - CTX_TEMPS;
+
+    if (!is_int(p) || int_value(p) < 0)
+        return 0;
+    return (uint64_t)int_value(p) < room ? (uint64_t)int_value(p) : room;
+}
+
+/* Rebuilds a context's frame, alone on a new page. */
+static void context_to_frame(struct vm *vm, oop ctx)
+{
+    struct heap *h = &vm->heap;
+    oop closure = heap_follow(slot(ctx, CTX_CLOSURE));
+    oop method = heap_follow(slot(ctx, CTX_METHOD));
+    uint64_t i = 0, n = raw_stackp(ctx), temps = code_num_temps(method);
+    bool embedded = closure != h->nil &&
+                    class_index_of(closure) == CLS_BLOCK_CLOSURE;
+    int64_t pc = int_value(slot(ctx, CTX_PC));
+    oop *result;
+
+    page_take(vm);
+    vm->sp = result = vm->page->high - 1;
+    *result = closure != h->nil ? closure : slot(ctx, CTX_RECEIVER);
+    if (!embedded)
+        for (i = 0; i < temps; i++)
+            *--vm->sp = i < n ? slot(ctx, CTX_TEMPS + i) : h->nil;
+    base_frame_linkage(vm, ctx,
+                       embedded ? result - 2 + FRAME_OPERANDS : result - 1,
+                       closure == h->nil ? 0 : closure);
+    for (; i < n; i++)
+        *--vm->sp = slot(ctx, CTX_TEMPS + i);
+    vm->pc = bytes(vm->fp[FRAME_METHOD]) + pc - 1;
+    slots(ctx)[CTX_SENDER] = (oop)(uintptr_t)vm->fp | TAG_INTEGER;
+    vm->reload = true;
+}
+
+static bool is_resumable(struct vm *vm, oop ctx)
+{
+    if (!is_context(ctx))
+        return false;
+    return context_is_married(ctx) ||
+           (is_int(slot(ctx, CTX_PC)) &&
+            is_code(heap_follow(slot(ctx, CTX_METHOD))));
+}
+
+bool vm_resume(struct vm *vm, oop ctx)
+{
+    ctx = heap_follow(ctx);
+    if (!is_resumable(vm, ctx))
+        return false;
+    if (context_is_married(ctx)) {
+        struct stack_page *page = page_of(vm, context_frame(ctx));
+
+        if (page != vm->page && page->fp == context_frame(ctx)) {
+            frame_run(vm, page);
+            return true;
+        }
+        if (!page_divorce(vm, page)) /* frames above are someone else's */
+            plat_panic("no memory to resume a context");
+    }
+    context_to_frame(vm, ctx);
+    return true;
+}
+
+oop vm_unmarry_all(struct vm *vm)
+{
+    if (!frame_divorce_others(vm))
+        return 0;
+    return page_divorce(vm, vm->page);
+}
+
+/* --- walking --- */
+
+struct walk walk_from(struct vm *vm, oop ctx)
+{
+    ctx = heap_follow(ctx);
+    if (!is_context(ctx))
+        return (struct walk){ NULL, vm->heap.nil };
+    if (context_is_married(ctx))
+        return (struct walk){ context_frame(ctx), ctx };
+    return (struct walk){ NULL, ctx };
+}
+
+struct walk walk_sender(struct vm *vm, struct walk w)
+{
+    oop *caller;
+
+    if (!w.fp)
+        return walk_from(vm, slot(w.context, CTX_SENDER));
+    caller = frame_caller(w.fp);
+    if (!caller)
+        return walk_from(vm, w.fp[FRAME_PC]);
+    return (struct walk){ caller, caller[FRAME_CONTEXT] };
+}
+
+bool walk_is(struct walk w, oop ctx)
+{
+    return w.fp ? w.fp[FRAME_CONTEXT] == ctx : w.context == ctx;
+}
+
+oop walk_context(struct vm *vm, struct walk w)
+{
+    return w.fp ? frame_context(vm, w.fp) : w.context;
+}
+
+bool walk_is_marked(struct vm *vm, struct walk w, unsigned primitive)
+{
+    oop method, closure;
+
+    if (w.fp)
+        return !w.fp[FRAME_CLOSURE] &&
+               code_primitive(w.fp[FRAME_METHOD]) == primitive;
+    method = heap_follow(slot(w.context, CTX_METHOD));
+    closure = slot(w.context, CTX_CLOSURE);
+    return closure == vm->heap.nil && is_code(method) &&
+           code_primitive(method) == primitive;
+}
+
+oop frame_sender(struct vm *vm, oop *fp)
+{
+    oop *caller = frame_caller(fp);
+
+    return caller ? frame_context(vm, caller) : fp[FRAME_PC];
+}
+
+/* --- returning --- */
+
+/* Sends an error about the running activation to its context. `scratch[1]`
+ * and up are the arguments: they survive the collection this may need. */
+static void send_to_context(struct vm *vm, enum special_object selector,
+                            int argc)
+{
+    int i;
+    oop ctx;
+
+    while (!(ctx = frame_context(vm, vm->fp)))
+        if (!vm_collect(vm))
+            plat_panic("no memory for the context of a return");
+    *--vm->sp = ctx;
+    for (i = 1; i <= argc; i++) {
+        *--vm->sp = vm->scratch[i];
+        vm->scratch[i] = 0;
+    }
+    vm_send(vm, heap_special(&vm->heap, selector), argc);
+}
+
+static void cannot_return(struct vm *vm, oop v)
+{
+    vm->scratch[1] = v;
+    send_to_context(vm, SPL_SEL_CANNOT_RETURN, 1);
+}
+
+static void return_from_base(struct vm *vm, oop v)
+{
+    oop sender = heap_follow(vm->fp[FRAME_PC]);
+
+    if (!is_resumable(vm, sender)) {
+        cannot_return(vm, v);
+        return;
+    }
+    frame_widow(vm, vm->fp);
+    page_free(vm, vm->page);
+    vm_resume(vm, sender);
+    *--vm->sp = v;
+}
+
+void vm_local_return(struct vm *vm, oop v)
+{
+    oop *fp = vm->fp;
+
+    if (!frame_caller(fp)) {
+        return_from_base(vm, v);
+        return;
+    }
+    frame_widow(vm, fp);
+    vm->sp = frame_result(fp);
+    vm->pc = (uint8_t *)(uintptr_t)fp[FRAME_PC];
+    vm->fp = frame_caller(fp);
+    *vm->sp = v;
+}
+
+/* Context that a "^" in `closure` returns from; 0: there is none. */
+static oop home_of(struct vm *vm, oop closure)
+{
+    oop ctx;
+
+    while (closure && closure != vm->heap.nil) {
+        ctx = heap_follow(slot(closure, CLOSURE_OUTER));
+        if (!is_context(ctx))
+            return 0;
+        closure = heap_follow(slot(ctx, CTX_CLOSURE));
+        if (closure == vm->heap.nil)
+            return ctx;
+    }
+    return 0;
+}
+
+/* Home is a frame of the running page: leave the frames above it. */
+static void drop_frames_to(struct vm *vm, oop *home)
+{
+    while (vm->fp != home) {
+        frame_widow(vm, vm->fp);
+        vm->sp = frame_result(vm->fp) + 1;
+        vm->pc = (uint8_t *)(uintptr_t)vm->fp[FRAME_PC];
+        vm->fp = frame_caller(vm->fp);
+    }
+}
+
+static bool frame_is_below(struct vm *vm, oop *fp, oop *home)
+{
+    while (fp && fp != home)
+        fp = frame_caller(fp);
+    return fp != NULL;
+}
+
+/* Home lies on another page or in the heap. Everything becomes contexts, and
+ * the chain is cut there; what is resumed starts on a fresh page, so this
+ * does not recur for the next one. */
+static void return_through_contexts(struct vm *vm, oop home, oop v)
+{
+    oop ctx, sender, nil = vm->heap.nil;
+
+    vm->scratch[0] = home;
+    vm->scratch[1] = v;
+    while (!(ctx = vm_unmarry_all(vm)))
+        if (!vm_collect(vm))
+            plat_panic("no memory to return through a deep stack");
+    home = vm->scratch[0];
+    v = vm->scratch[1];
+    vm->scratch[0] = vm->scratch[1] = 0;
+    sender = slot(home, CTX_SENDER);
+    if (!is_resumable(vm, heap_follow(sender))) {
+        vm_resume(vm, ctx);
+        cannot_return(vm, v);
+        return;
+    }
+    for (;;) {
+        oop next = slot(ctx, CTX_SENDER);
+
+        slots(ctx)[CTX_SENDER] = slots(ctx)[CTX_PC] = nil;
+        if (ctx == home)
+            break;
+        ctx = heap_follow(next);
+    }
+    vm_resume(vm, sender);
+    *--vm->sp = v;
+}
+
+static void non_local_return(struct vm *vm, oop v)
+{
+    oop home = home_of(vm, vm->fp[FRAME_CLOSURE]);
+    struct walk w = { vm->fp, vm->fp[FRAME_CONTEXT] }, unwind = { 0 };
+    bool found = false, marked = false;
+
+    while (home && !found) {
+        w = walk_sender(vm, w);
+        if (walk_at_end(vm, w))
+            break;
+        found = walk_is(w, home);
+        if (!marked && walk_is_marked(vm, w, 198)) {
+            marked = true;
+            unwind = w;
+        }
+    }
+    if (!found) {
+        cannot_return(vm, v);
+    } else if (marked) {
+        vm->scratch[1] = v;
+        while (!(vm->scratch[2] = walk_context(vm, unwind)))
+            if (!vm_collect(vm))
+                plat_panic("no memory for an unwind context");
+        send_to_context(vm, SPL_SEL_ABOUT_TO_RETURN, 2);
+    } else if (w.fp && frame_is_below(vm, vm->fp, w.fp)) {
+        drop_frames_to(vm, w.fp);
+        vm_local_return(vm, v);
+    } else {
+        return_through_contexts(vm, home, v);
+    }
+}
+
+void vm_return(struct vm *vm, oop v)
+{
+    if (vm->fp[FRAME_CLOSURE])
+        non_local_return(vm, v);
+    else
+        vm_local_return(vm, v);
+}
+
+/* --- slots of contexts, live or not --- */
+
+bool vm_is_context(struct vm *vm, oop o)
+{
+    return is_context(o);
+}
+
+uint64_t vm_context_stackp(struct vm *vm, oop ctx)
+{
+    oop *end;
+
+    if (!context_is_married(ctx))
+        return raw_stackp(ctx);
+    frame_pc_of(vm, context_frame(ctx), &end);
+    return frame_num_values(context_frame(ctx), end);
+}
+
+static oop frame_slot(struct vm *vm, oop ctx, uint64_t i)
+{
+    oop *fp = context_frame(ctx), *end, sender;
+    uint8_t *pc = frame_pc_of(vm, fp, &end);
+
+    switch (i) {
+    case CTX_SENDER:
+        sender = frame_sender(vm, fp);
+        if (!sender)
+            plat_panic("no memory for a sender");
+        return sender;
+    case CTX_PC:
+        return int_oop(pc - bytes(fp[FRAME_METHOD]) + 1);
+    case CTX_STACKP:
+        return int_oop((int64_t)frame_num_values(fp, end));
+    case CTX_METHOD:
+        return fp[FRAME_METHOD];
+    case CTX_CLOSURE:
+        return slot(ctx, i);
+    case CTX_RECEIVER:
+        return fp[FRAME_RECEIVER];
+    default:
+        i -= CTX_TEMPS;
+        return i < frame_num_values(fp, end) ? *frame_value(fp, i)
+                                             : vm->heap.nil;
+    }
+}
+
+oop vm_slot(struct vm *vm, oop o, uint64_t i)
+{
+    if (is_context(o) && context_is_married(o))
+        return frame_slot(vm, o, i);
+    return slot(o, i);
+}
+
+/* Writes a slot that no frame has room for: the page's frames become contexts
+ * first, and what ran goes on. A pc that cannot run is not taken for it. */
+static void divorce_and_store(struct vm *vm, oop ctx, uint64_t i, oop value)
+{
+    struct stack_page *page = page_of(vm, context_frame(ctx));
+    bool running = page == vm->page;
+    oop top = page_divorce(vm, page), old;
+
+    if (!top)
+        plat_panic("no memory to divorce a context");
+    old = slot(ctx, i);
+    heap_store(&vm->heap, ctx, i, value);
+    if (running && !vm_resume(vm, top)) {
+        heap_store(&vm->heap, ctx, i, old);
+        vm_resume(vm, top);
+    }
+}
+
+void vm_set_slot(struct vm *vm, oop o, uint64_t i, oop value)
+{
+    oop *end, *fp;
+
+    if (!is_context(o) || !context_is_married(o)) {
+        heap_store(&vm->heap, o, i, value);
+        return;
+    }
+    fp = context_frame(o);
+    frame_pc_of(vm, fp, &end);
+    if (i >= CTX_TEMPS && i - CTX_TEMPS < frame_num_values(fp, end))
+        *frame_value(fp, i - CTX_TEMPS) = value;
+    else
+        divorce_and_store(vm, o, i, value);
+}

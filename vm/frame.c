@@ -1,0 +1,423 @@
+/*
+ * frame.c - stack pages and the frames on them (layout: frame.h).
+ *
+ * Owns the pages, building frames, marrying them to Contexts, turning whole
+ * pages into heap contexts, and showing frames to the collector. Knows
+ * nothing of bytecodes or of returning.
+ */
+#include "vm/frame.h"
+#include "vm/platform.h"
+
+#include <stdlib.h>
+
+int frame_init(struct vm *vm, unsigned num_pages)
+{
+    unsigned i;
+
+    vm->num_pages = num_pages;
+    vm->stack = malloc((size_t)num_pages * PAGE_WORDS * sizeof *vm->stack);
+    vm->pages = calloc(num_pages, sizeof *vm->pages);
+    if (!vm->stack || !vm->pages)
+        return -1;
+    for (i = num_pages; i-- > 0;) {
+        struct stack_page *p = &vm->pages[i];
+
+        p->high = vm->stack + (size_t)(i + 1) * PAGE_WORDS;
+        p->limit = p->high - PAGE_WORDS + PAGE_HEADROOM;
+        page_free(vm, p);
+    }
+    return 0;
+}
+
+void frame_destroy(struct vm *vm)
+{
+    free(vm->stack);
+    free(vm->pages);
+}
+
+/* --- pages --- */
+
+void page_free(struct vm *vm, struct stack_page *page)
+{
+    page->fp = NULL;
+    page->next_free = vm->free_page;
+    vm->free_page = page;
+    vm->num_free_pages++;
+    if (page == vm->page)
+        vm->page = NULL;
+}
+
+static struct stack_page *least_recent_page(struct vm *vm)
+{
+    struct stack_page *best = NULL;
+    unsigned i;
+
+    for (i = 0; i < vm->num_pages; i++) {
+        struct stack_page *p = &vm->pages[i];
+
+        if (p->fp && p != vm->page && (!best || p->used < best->used))
+            best = p;
+    }
+    return best;
+}
+
+static bool evict_one(struct vm *vm)
+{
+    struct stack_page *p = least_recent_page(vm);
+
+    if (!p || !page_divorce(vm, p))
+        return false;
+    vm->stats.pages_evicted++;
+    return true;
+}
+
+bool frame_reserve_pages(struct vm *vm)
+{
+    while (vm->num_free_pages < PAGES_RESERVE)
+        if (!evict_one(vm))
+            return false;
+    return true;
+}
+
+struct stack_page *page_take(struct vm *vm)
+{
+    struct stack_page *p;
+
+    if (!vm->free_page && !evict_one(vm))
+        plat_panic("no memory for the contexts of a full stack");
+    p = vm->free_page;
+    vm->free_page = p->next_free;
+    vm->num_free_pages--;
+    if (vm->num_free_pages < PAGES_RESERVE)
+        vm->check_wanted = 1; /* the safepoint makes room, with collection */
+    p->used = ++vm->page_clock;
+    vm->page = p;
+    vm_set_limit(vm);
+    return p;
+}
+
+void frame_rest(struct vm *vm)
+{
+    if (!vm->page)
+        return;
+    vm->page->fp = vm->fp;
+    vm->page->sp = vm->sp;
+    vm->page->pc = vm->pc;
+}
+
+void frame_run(struct vm *vm, struct stack_page *page)
+{
+    page->used = ++vm->page_clock;
+    vm->page = page;
+    vm->fp = page->fp;
+    vm->sp = page->sp;
+    vm->pc = page->pc;
+    vm->reload = true;
+    vm_set_limit(vm);
+}
+
+void vm_set_limit(struct vm *vm)
+{
+    vm->stack_limit = vm->page->limit;
+    if (vm->check_wanted || vm->options.stress_gc)
+        vm->stack_limit = (oop *)UINTPTR_MAX; /* after: signals may race */
+}
+
+/* --- building frames --- */
+
+/* Pushes the linkage below sp; `result` is where the answer will go. */
+static void push_linkage(struct vm *vm, oop *temps, oop method, oop closure,
+                         oop receiver)
+{
+    oop *fp = vm->sp - 2;
+
+    fp[FRAME_PC] = (oop)(uintptr_t)vm->pc;
+    fp[FRAME_CALLER] = (oop)(uintptr_t)vm->fp;
+    fp[FRAME_TEMPS] = (oop)(uintptr_t)temps;
+    fp[FRAME_METHOD] = method;
+    fp[FRAME_CLOSURE] = closure;
+    fp[FRAME_CONTEXT] = 0;
+    fp[FRAME_RECEIVER] = receiver;
+    vm->fp = fp;
+    vm->sp = fp + FRAME_RECEIVER;
+    vm->page->fp = fp; /* marks the page as used */
+}
+
+static uint8_t *first_bytecode(oop method)
+{
+    return bytes(method) + code_first_pc(method) +
+           (code_has_primitive(method) ? 3 : 0);
+}
+
+void frame_push_method(struct vm *vm, oop method, int argc)
+{
+    oop *result = vm->sp + argc;
+    int n;
+
+    for (n = (int)code_num_temps(method) - argc; n > 0; n--)
+        *--vm->sp = vm->heap.nil;
+    push_linkage(vm, result - 1, method, 0, *result);
+    vm->pc = first_bytecode(method);
+}
+
+void frame_push_full_block(struct vm *vm, oop closure, int argc)
+{
+    oop *result = vm->sp + argc;
+    oop block = heap_follow(slot(closure, CLOSURE_PC_OR_METHOD));
+    uint64_t i, n = slot_count(closure);
+    int nils;
+
+    for (i = FULL_CLOSURE_COPIED; i < n; i++)
+        *--vm->sp = slot(closure, i);
+    nils = (int)code_num_temps(block) - argc - (int)(n - FULL_CLOSURE_COPIED);
+    for (; nils > 0; nils--)
+        *--vm->sp = vm->heap.nil;
+    push_linkage(vm, result - 1, block, closure,
+                 heap_follow(slot(closure, FULL_CLOSURE_RECEIVER)));
+    vm->pc = first_bytecode(block);
+}
+
+/* The arguments move below the linkage, so that pushed temps follow them. */
+void frame_push_block(struct vm *vm, oop closure, int argc)
+{
+    oop outer = heap_follow(slot(closure, CLOSURE_OUTER));
+    oop method = heap_follow(slot(outer, CTX_METHOD));
+    oop receiver = heap_follow(slot(outer, CTX_RECEIVER));
+    oop args[16];
+    uint64_t i, n = slot_count(closure);
+
+    memcpy(args, vm->sp, (size_t)argc * sizeof *args);
+    vm->sp += argc;
+    push_linkage(vm, vm->sp - 2 + FRAME_OPERANDS, method, closure, receiver);
+    vm->sp -= argc;
+    memcpy(vm->sp, args, (size_t)argc * sizeof *args);
+    for (i = CLOSURE_COPIED; i < n; i++)
+        *--vm->sp = slot(closure, i);
+    vm->pc = bytes(method) + int_value(slot(closure, CLOSURE_PC_OR_METHOD)) - 1;
+}
+
+void frame_move_to_new_page(struct vm *vm)
+{
+    oop *fp = vm->fp, *caller = frame_caller(fp), *end;
+    struct stack_page *old = vm->page, *page;
+    int64_t by;
+    oop context;
+
+    if (!caller)
+        return;
+    while (!(context = frame_context(vm, caller)))
+        if (!vm_collect(vm))
+            plat_panic("no memory for the context of a deep stack");
+    vm->stats.overflows++;
+    end = frame_result(fp) + 1;
+    old->fp = caller;
+    old->sp = end;
+    old->pc = (uint8_t *)(uintptr_t)fp[FRAME_PC];
+    vm->scratch[0] = context;
+    page = page_take(vm); /* `old` was the running one: not evicted */
+    by = (page->high - end);
+    memmove(vm->sp + by, vm->sp, (size_t)((char *)end - (char *)vm->sp));
+    vm->sp += by;
+    vm->fp = fp = fp + by;
+    fp[FRAME_TEMPS] = (oop)(uintptr_t)(frame_temps(fp) + by);
+    fp[FRAME_CALLER] = 0;
+    fp[FRAME_PC] = vm->scratch[0];
+    vm->scratch[0] = 0;
+    if (fp[FRAME_CONTEXT])
+        slots(fp[FRAME_CONTEXT])[CTX_SENDER] =
+            (oop)(uintptr_t)fp | TAG_INTEGER;
+    page->fp = fp;
+}
+
+/* --- marriage --- */
+
+static oop new_context(struct vm *vm, bool large)
+{
+    return heap_new(&vm->heap, CLS_CONTEXT, FMT_FIXED_AND_INDEXED,
+                    large ? CTX_LARGE_SLOTS : CTX_SMALL_SLOTS);
+}
+
+/* Arguments are copied, so that they can be read after the return. */
+oop frame_context(struct vm *vm, oop *fp)
+{
+    struct heap *h = &vm->heap;
+    oop method = fp[FRAME_METHOD], ctx = fp[FRAME_CONTEXT];
+    uint64_t i, n = code_num_args(method);
+
+    if (ctx)
+        return ctx;
+    ctx = new_context(vm, code_large_frame(method));
+    if (!ctx)
+        return 0;
+    vm->stats.frames_married++;
+    if (frame_is_embedded(fp))
+        n = 0;
+    slots(ctx)[CTX_SENDER] = (oop)(uintptr_t)fp | TAG_INTEGER;
+    slots(ctx)[CTX_STACKP] = int_oop((int64_t)n);
+    heap_store(h, ctx, CTX_METHOD, method);
+    heap_store(h, ctx, CTX_CLOSURE,
+               fp[FRAME_CLOSURE] ? fp[FRAME_CLOSURE] : h->nil);
+    heap_store(h, ctx, CTX_RECEIVER, fp[FRAME_RECEIVER]);
+    for (i = 0; i < n; i++)
+        heap_store(h, ctx, CTX_TEMPS + i, *frame_value(fp, i));
+    fp[FRAME_CONTEXT] = ctx;
+    return ctx;
+}
+
+void frame_widow(struct vm *vm, oop *fp)
+{
+    oop ctx = fp[FRAME_CONTEXT];
+
+    if (ctx) {
+        slots(ctx)[CTX_SENDER] = vm->heap.nil;
+        slots(ctx)[CTX_PC] = vm->heap.nil;
+    }
+}
+
+/* Frame by frame from the top of a page. */
+struct frame_walk {
+    oop *fp, *end; /* end: lowest value */
+    uint8_t *pc;
+};
+
+static struct frame_walk page_top(const struct vm *vm,
+                                  const struct stack_page *p)
+{
+    if (p == vm->page)
+        return (struct frame_walk){ vm->fp, vm->sp, vm->pc };
+    return (struct frame_walk){ p->fp, p->sp, p->pc };
+}
+
+static void frame_next(struct frame_walk *w)
+{
+    w->end = frame_result(w->fp) + 1;
+    w->pc = (uint8_t *)(uintptr_t)w->fp[FRAME_PC];
+    w->fp = frame_caller(w->fp);
+}
+
+uint8_t *frame_pc_of(const struct vm *vm, const oop *fp, oop **end)
+{
+    struct frame_walk w = page_top(vm, page_of(vm, fp));
+
+    while (w.fp != fp)
+        frame_next(&w);
+    *end = w.end;
+    return w.pc;
+}
+
+/* Some compilers understate the depth a method needs: such a frame gets a
+ * large context, the small one it may have forwards to it. */
+static bool context_fits(struct vm *vm, const struct frame_walk *w)
+{
+    oop old = w->fp[FRAME_CONTEXT], ctx;
+    uint64_t n = CTX_TEMPS + frame_num_values(w->fp, w->end);
+
+    if (n <= slot_count(old))
+        return true;
+    if (n > CTX_LARGE_SLOTS)
+        plat_panic("an activation is deeper than any context");
+    w->fp[FRAME_CONTEXT] = 0;
+    ctx = new_context(vm, true);
+    if (!ctx) {
+        w->fp[FRAME_CONTEXT] = old;
+        return false;
+    }
+    memcpy(slots(ctx), slots(old), 8 * slot_count(old));
+    for (n = 0; n < slot_count(old); n++)
+        heap_store(&vm->heap, ctx, n, slot(old, n));
+    w->fp[FRAME_CONTEXT] = ctx;
+    set_class_index(old, CLS_FORWARDER);
+    set_format(old, FMT_FORWARDER);
+    heap_store(&vm->heap, old, 0, ctx);
+    vm->forwarders = true;
+    return true;
+}
+
+static void write_context(struct vm *vm, const struct frame_walk *w)
+{
+    struct heap *h = &vm->heap;
+    oop *fp = w->fp, *caller = frame_caller(fp), ctx = fp[FRAME_CONTEXT];
+    uint64_t i, n = frame_num_values(fp, w->end);
+
+    heap_store(h, ctx, CTX_SENDER,
+               caller ? caller[FRAME_CONTEXT] : fp[FRAME_PC]);
+    slots(ctx)[CTX_PC] = int_oop(w->pc - bytes(fp[FRAME_METHOD]) + 1);
+    slots(ctx)[CTX_STACKP] = int_oop((int64_t)n);
+    heap_store(h, ctx, CTX_METHOD, fp[FRAME_METHOD]);
+    heap_store(h, ctx, CTX_RECEIVER, fp[FRAME_RECEIVER]);
+    for (i = 0; i < n; i++)
+        heap_store(h, ctx, CTX_TEMPS + i, *frame_value(fp, i));
+}
+
+oop page_divorce(struct vm *vm, struct stack_page *page)
+{
+    struct frame_walk w;
+    oop top;
+
+    for (w = page_top(vm, page); w.fp; frame_next(&w))
+        if (!frame_context(vm, w.fp) || !context_fits(vm, &w))
+            return 0;
+    top = page_top(vm, page).fp[FRAME_CONTEXT];
+    for (w = page_top(vm, page); w.fp; frame_next(&w))
+        write_context(vm, &w);
+    page_free(vm, page);
+    return top;
+}
+
+bool frame_divorce_others(struct vm *vm)
+{
+    unsigned i;
+
+    for (i = 0; i < vm->num_pages; i++)
+        if (vm->pages[i].fp && &vm->pages[i] != vm->page &&
+            !page_divorce(vm, &vm->pages[i]))
+            return false;
+    return true;
+}
+
+/* --- the collector's view --- */
+
+static void visit_run(struct vm *vm, oop *from, oop *to, heap_visitor visit)
+{
+    for (; from <= to; from++)
+        *from = visit(&vm->heap, *from);
+}
+
+/* `pc` is where the frame's pc is kept: it moves with the method. */
+static void visit_frame(struct vm *vm, oop *fp, oop *end, uint8_t **pc,
+                        heap_visitor visit)
+{
+    oop method = fp[FRAME_METHOD];
+
+    visit_run(vm, end, fp + FRAME_RECEIVER, visit);
+    visit_run(vm, fp + 2, frame_result(fp), visit);
+    if (fp[FRAME_CONTEXT])
+        fp[FRAME_CONTEXT] = visit(&vm->heap, fp[FRAME_CONTEXT]);
+    if (fp[FRAME_CLOSURE])
+        fp[FRAME_CLOSURE] = visit(&vm->heap, fp[FRAME_CLOSURE]);
+    fp[FRAME_METHOD] = visit(&vm->heap, method);
+    *pc += fp[FRAME_METHOD] - method;
+}
+
+static void visit_page(struct vm *vm, struct stack_page *p, heap_visitor visit)
+{
+    bool running = p == vm->page;
+    uint8_t **pc = running ? &vm->pc : &p->pc;
+    struct frame_walk w = page_top(vm, p);
+
+    for (; w.fp; frame_next(&w)) {
+        visit_frame(vm, w.fp, w.end, pc, visit);
+        if (!frame_caller(w.fp))
+            w.fp[FRAME_PC] = visit(&vm->heap, w.fp[FRAME_PC]);
+        pc = (uint8_t **)(void *)&w.fp[FRAME_PC];
+    }
+}
+
+void frame_visit_roots(struct vm *vm, heap_visitor visit)
+{
+    unsigned i;
+
+    for (i = 0; i < vm->num_pages; i++)
+        if (vm->pages[i].fp)
+            visit_page(vm, &vm->pages[i], visit);
+}

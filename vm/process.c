@@ -1,0 +1,420 @@
+/*
+ * process.c - processes, semaphores, signals, and the safepoint.
+ *
+ * Owns the run queues' protocol and everything asynchronous: nothing signals
+ * a semaphore or collects but at vm_safepoint or in a primitive that says so.
+ */
+#include "vm/process.h"
+#include "vm/platform.h"
+
+static struct vm *the_vm; /* for interrupts, which know no vm */
+
+void process_init(struct vm *vm)
+{
+    the_vm = vm;
+}
+
+/* --- lists --- */
+
+static oop scheduler(struct vm *vm)
+{
+    oop assoc = heap_special(&vm->heap, SPL_SCHEDULER_ASSOCIATION);
+
+    return heap_follow(slot(heap_follow(assoc), ASSOC_VALUE));
+}
+
+oop vm_active_process(struct vm *vm)
+{
+    return heap_follow(slot(scheduler(vm), SCHED_ACTIVE));
+}
+
+static void add_last(struct vm *vm, oop list, oop process)
+{
+    struct heap *h = &vm->heap;
+    oop last = heap_follow(slot(list, LIST_LAST));
+
+    if (heap_follow(slot(list, LIST_FIRST)) == h->nil)
+        heap_store(h, list, LIST_FIRST, process);
+    else
+        heap_store(h, last, PROC_NEXT, process);
+    heap_store(h, list, LIST_LAST, process);
+    heap_store(h, process, PROC_LIST, list);
+}
+
+static void add_first(struct vm *vm, oop list, oop process)
+{
+    struct heap *h = &vm->heap;
+    oop first = heap_follow(slot(list, LIST_FIRST));
+
+    if (first == h->nil)
+        heap_store(h, list, LIST_LAST, process);
+    else
+        heap_store(h, process, PROC_NEXT, first);
+    heap_store(h, list, LIST_FIRST, process);
+    heap_store(h, process, PROC_LIST, list);
+}
+
+bool list_is_empty(struct vm *vm, oop list)
+{
+    return heap_follow(slot(list, LIST_FIRST)) == vm->heap.nil;
+}
+
+static oop remove_first(struct vm *vm, oop list)
+{
+    struct heap *h = &vm->heap;
+    oop first = heap_follow(slot(list, LIST_FIRST));
+    oop next = heap_follow(slot(first, PROC_NEXT));
+
+    heap_store(h, list, LIST_FIRST, next);
+    if (next == h->nil || first == heap_follow(slot(list, LIST_LAST))) {
+        heap_store(h, list, LIST_FIRST, h->nil);
+        heap_store(h, list, LIST_LAST, h->nil);
+    }
+    heap_store(h, first, PROC_NEXT, h->nil);
+    return first;
+}
+
+bool list_remove(struct vm *vm, oop list, oop process)
+{
+    struct heap *h = &vm->heap;
+    oop p = heap_follow(slot(list, LIST_FIRST)), next;
+
+    if (p == process) {
+        remove_first(vm, list);
+        return true;
+    }
+    for (; p != h->nil; p = next) {
+        next = heap_follow(slot(p, PROC_NEXT));
+        if (next != process)
+            continue;
+        heap_store(h, p, PROC_NEXT, heap_follow(slot(process, PROC_NEXT)));
+        if (heap_follow(slot(list, LIST_LAST)) == process)
+            heap_store(h, list, LIST_LAST, p);
+        heap_store(h, process, PROC_NEXT, h->nil);
+        return true;
+    }
+    return false;
+}
+
+static int64_t priority_of(oop process)
+{
+    oop p = slot(process, PROC_PRIORITY);
+
+    return is_int(p) ? int_value(p) : 1;
+}
+
+static oop run_list(struct vm *vm, int64_t priority)
+{
+    oop lists = heap_follow(slot(scheduler(vm), SCHED_LISTS));
+    int64_t n = (int64_t)slot_count(lists);
+
+    if (priority < 1)
+        priority = 1;
+    if (priority > n)
+        priority = n;
+    return heap_follow(slot(lists, (uint64_t)priority - 1));
+}
+
+/* --- switching --- */
+
+/* Puts the running process away and `process` in its place. The running
+ * frame has a context already. */
+static bool switch_to(struct vm *vm, oop process)
+{
+    struct heap *h = &vm->heap;
+    oop old = vm_active_process(vm);
+    oop ctx = heap_follow(slot(process, PROC_CONTEXT));
+
+    if (!is_context(ctx))
+        return false;
+    if (vm->page) {
+        frame_rest(vm);
+        heap_store(h, old, PROC_CONTEXT, vm->fp[FRAME_CONTEXT]);
+        vm->page->fp = vm->fp;
+        vm->page = NULL;
+    }
+    if (!vm_resume(vm, ctx))
+        return false;
+    vm->stats.process_switches++;
+    heap_store(h, scheduler(vm), SCHED_ACTIVE, process);
+    heap_store(h, process, PROC_CONTEXT, h->nil);
+    heap_store(h, process, PROC_LIST, h->nil);
+    return true;
+}
+
+void process_switch_to_highest(struct vm *vm)
+{
+    oop lists = heap_follow(slot(scheduler(vm), SCHED_LISTS));
+    uint64_t i;
+
+    for (i = slot_count(lists); i-- > 0;) {
+        oop list = heap_follow(slot(lists, i));
+
+        while (!list_is_empty(vm, list))
+            if (switch_to(vm, remove_first(vm, list)))
+                return; /* one whose context is dead is dropped */
+    }
+    plat_panic("no process can run");
+}
+
+void process_put_to_sleep(struct vm *vm, oop process, bool preempted)
+{
+    oop list = run_list(vm, priority_of(process));
+
+    if (preempted && (vm->heap.image_flags & 16))
+        add_first(vm, list, process);
+    else
+        add_last(vm, list, process);
+}
+
+void process_resume(struct vm *vm, oop process)
+{
+    oop active = vm_active_process(vm);
+
+    if (priority_of(process) <= priority_of(active)) {
+        process_put_to_sleep(vm, process, false);
+        return;
+    }
+    process_put_to_sleep(vm, active, true);
+    if (!switch_to(vm, process))
+        process_switch_to_highest(vm);
+}
+
+void process_wait_on(struct vm *vm, oop list)
+{
+    add_last(vm, list, vm_active_process(vm));
+    process_switch_to_highest(vm);
+}
+
+oop process_take_first(struct vm *vm, oop list)
+{
+    return remove_first(vm, list);
+}
+
+bool process_can_switch(struct vm *vm)
+{
+    return frame_context(vm, vm->fp) != 0;
+}
+
+void vm_signal(struct vm *vm, oop semaphore)
+{
+    oop excess;
+
+    semaphore = heap_follow(semaphore);
+    if (!list_is_empty(vm, semaphore)) {
+        process_resume(vm, remove_first(vm, semaphore));
+        return;
+    }
+    excess = slot(semaphore, SEM_EXCESS);
+    slots(semaphore)[SEM_EXCESS] =
+        is_int(excess) ? int_oop(int_value(excess) + 1) : int_oop(1);
+}
+
+/* --- asynchronous signals --- */
+
+void vm_force_check(void)
+{
+    struct vm *vm = the_vm;
+
+    if (!vm)
+        return;
+    vm->check_wanted = 1;
+    vm->stack_limit = (oop *)UINTPTR_MAX;
+}
+
+void vm_signal_semaphore(int index)
+{
+    struct vm *vm = the_vm;
+
+    if (!vm || index < 1 || index > EXTERNAL_MAX)
+        return;
+    __atomic_fetch_add(&vm->external[index - 1], 1, __ATOMIC_SEQ_CST);
+    vm->external_pending = true;
+    vm_force_check();
+}
+
+/* Signals a special object if it is a Semaphore. Marries the running frame
+ * first, since the signal may switch; at a safepoint that may collect. */
+static void signal_object(struct vm *vm, oop o)
+{
+    vm->scratch[3] = o;
+    while (!process_can_switch(vm))
+        if (!vm_collect(vm))
+            plat_panic("no memory to switch processes");
+    o = heap_follow(vm->scratch[3]);
+    vm->scratch[3] = 0;
+    if (is_pointer(o) && format_is_pointers(format_of(o)) &&
+        slot_count(o) > SEM_EXCESS)
+        vm_signal(vm, o);
+}
+
+static void signal_special(struct vm *vm, enum special_object s)
+{
+    if (heap_special(&vm->heap, s) != vm->heap.nil)
+        signal_object(vm, heap_special(&vm->heap, s));
+}
+
+static void signal_externals(struct vm *vm)
+{
+    uint64_t i;
+    uint32_t n;
+
+    vm->external_pending = false;
+    for (i = 0; i < EXTERNAL_MAX; i++) {
+        if (!vm->external[i])
+            continue;
+        n = __atomic_exchange_n(&vm->external[i], 0, __ATOMIC_SEQ_CST);
+        for (; n > 0; n--) {
+            oop table = heap_special(&vm->heap, SPL_EXTERNAL_OBJECTS);
+
+            table = heap_follow(table);
+            if (is_pointer(table) && format_of(table) == FMT_ARRAY &&
+                i < slot_count(table) && slot(table, i) != vm->heap.nil)
+                signal_object(vm, slot(table, i));
+        }
+    }
+}
+
+static void signal_low_space(struct vm *vm)
+{
+    struct heap *h = &vm->heap;
+
+    h->low_space_signalled = false;
+    h->low_space_threshold = 0;
+    if (heap_special(h, SPL_LOW_SPACE_PROCESS) == h->nil)
+        heap_store(h, h->special, SPL_LOW_SPACE_PROCESS,
+                   vm_active_process(vm));
+    signal_special(vm, SPL_LOW_SPACE_SEMAPHORE);
+}
+
+static void take_signals(struct vm *vm)
+{
+    if (vm->heap.low_space_signalled)
+        signal_low_space(vm);
+    if (vm->interrupt_pending) {
+        vm->interrupt_pending = false;
+        signal_special(vm, SPL_INTERRUPT_SEMAPHORE);
+    }
+    if (vm->timer_at && plat_usecs() >= vm->timer_at) {
+        vm->timer_at = 0;
+        signal_special(vm, SPL_TIMER_SEMAPHORE);
+    }
+    if (vm->heap.finalization_pending) {
+        vm->heap.finalization_pending = false;
+        signal_special(vm, SPL_FINALIZATION_SEMAPHORE);
+    }
+    if (vm->external_pending)
+        signal_externals(vm);
+}
+
+/* --- collecting --- */
+
+static void visit_roots(void *owner, heap_visitor visit, bool young_only)
+{
+    struct vm *vm = owner;
+    int i;
+
+    if (young_only)
+        lookup_flush_young(vm);
+    else
+        vm_flush_caches(vm);
+    frame_visit_roots(vm, visit);
+    if (vm->method)
+        vm->method = visit(&vm->heap, vm->method);
+    for (i = 0; i < 4; i++)
+        if (vm->scratch[i])
+            vm->scratch[i] = visit(&vm->heap, vm->scratch[i]);
+}
+
+void process_own_heap(struct vm *vm)
+{
+    const struct heap_owner owner = { visit_roots, NULL, vm };
+
+    heap_set_owner(&vm->heap, &owner);
+}
+
+static void check_heap(struct vm *vm)
+{
+    if (vm->options.check_heap && heap_check(&vm->heap))
+        plat_panic("the heap is damaged");
+}
+
+void vm_scavenge(struct vm *vm)
+{
+    heap_scavenge(&vm->heap);
+    vm->reload = true;
+    check_heap(vm);
+}
+
+/* Frames of processes that are garbage must not keep things alive: only the
+ * running page stays a root. */
+uint64_t vm_full_gc(struct vm *vm)
+{
+    uint64_t free_bytes;
+
+    if (vm->page)
+        frame_divorce_others(vm);
+    free_bytes = heap_full_gc(&vm->heap);
+    vm->forwarders = false;
+    vm->reload = true;
+    check_heap(vm);
+    return free_bytes;
+}
+
+bool vm_collect(struct vm *vm)
+{
+    enum { ENOUGH = 64 << 10 };
+
+    vm_scavenge(vm);
+    if (heap_bytes_free(&vm->heap) > ENOUGH)
+        return true;
+    return vm_full_gc(vm) > ENOUGH;
+}
+
+static void collect_if_wanted(struct vm *vm)
+{
+    struct heap *h = &vm->heap;
+
+    if (h->scavenge_wanted || vm->options.stress_gc)
+        vm_scavenge(vm);
+    if (h->full_gc_wanted)
+        vm_full_gc(vm);
+}
+
+/* --- the safepoint --- */
+
+void vm_safepoint(struct vm *vm, bool may_switch)
+{
+    uint64_t now;
+
+    if (vm->sp < vm->page->limit)
+        frame_move_to_new_page(vm);
+    if (!may_switch) {
+        vm_set_limit(vm);
+        return;
+    }
+    vm->stats.checks++;
+    vm->check_wanted = 0;
+    vm_set_limit(vm);
+    now = plat_usecs();
+    if (now >= vm->next_poll) {
+        plat_poll();
+        vm->next_poll = now + 1000;
+    }
+    collect_if_wanted(vm);
+    while (!frame_reserve_pages(vm))
+        if (!vm_collect(vm))
+            plat_panic("no memory for the contexts of a deep stack");
+    take_signals(vm);
+}
+
+oop process_start(struct vm *vm)
+{
+    struct heap *h = &vm->heap;
+    oop process = vm_active_process(vm);
+    oop ctx = heap_follow(slot(process, PROC_CONTEXT));
+
+    heap_store(h, process, PROC_CONTEXT, h->nil);
+    heap_store(h, process, PROC_LIST, h->nil);
+    return ctx;
+}
