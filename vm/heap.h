@@ -12,8 +12,6 @@
 
 #include "vm/object.h"
 
-struct vm;
-
 enum special_object {
 #define SPECIAL(index, name) SPL_##name = index,
 #include "vm/special_objects.def"
@@ -53,20 +51,43 @@ struct heap {
     struct heap_private *private_; /* collector's own state */
 };
 
-struct heap *vm_heap(struct vm *vm); /* defined by vm_private.h users */
-
 /* --- life --- */
 
-/* Reads an image (any base; 68021 and 68533). 0, or -1 with *why one line. */
+/* Images without a usable base of their own are put here, and saved so. */
+#define HEAP_BASE 0x200000000000ull
+
+/* Reads an image (any base; 68021 and 68533). 0, or -1 with *why one line
+ * (valid until the next call); nothing needs destroying then. Limits of 0
+ * mean the platform's and the image's own wish. */
 int heap_load(struct heap *h, const char *name, uint64_t memory_limit,
               uint64_t eden_bytes, const char **why);
-/* Writes the heap as an image under `name` after a full collection; every
- * context must already be unmarried. 0 or -1. */
+/* Does a full collection (objects move), then writes the heap as an image
+ * under `name`. Every context must already be unmarried. 0, or -1 with *why;
+ * the heap is usable either way. */
 int heap_save(struct heap *h, const char *name, const char **why);
 void heap_destroy(struct heap *h);
 
-/* --- allocation: never collects; 0 when there is no memory --- */
+/* --- allocation: never collects; 0 when there is no memory ---
+ *
+ * A fresh object may be born old: storing oops into it takes heap_store like
+ * any other store. Past eden_threshold scavenge_wanted is set and
+ * vm_force_check called. */
 
+/* The fast path for interpreter and JIT: a young object of n < 255 slots with
+ * its header written and its slots NOT filled, or 0: call heap_new then. */
+static inline oop heap_new_young(struct heap *h, uint32_t class_index,
+                                 unsigned format, uint64_t n)
+{
+    oop o = h->eden_free;
+    uint64_t end = o + 8 + 8 * (n ? n : 1);
+
+    if (end > h->eden_threshold)
+        return 0;
+    h->eden_free = end;
+    *header_ptr(o) = n << HDR_SLOTS_SHIFT |
+                     (uint64_t)format << HDR_FORMAT_SHIFT | class_index;
+    return o;
+}
 /* Fields are nil (pointer formats) or zero. `format` has the final odd bits;
  * n is the slot count. */
 oop heap_new(struct heap *h, uint32_t class_index, unsigned format,
@@ -76,7 +97,9 @@ oop heap_new_old(struct heap *h, uint32_t class_index, unsigned format,
 /* Instance of `class` with `indexed` elements. 0: no memory; `*error` gets a
  * primitive error code (prim.h) in every failing case. */
 oop heap_instantiate(struct heap *h, oop class, uint64_t indexed, int *error);
-oop heap_clone(struct heap *h, oop o); /* shallow; not for live contexts */
+/* Shallow, without hash, read-only and pinned state; not for contexts that
+ * have frames. */
+oop heap_clone(struct heap *h, oop o);
 oop heap_new_bytes(struct heap *h, uint32_t class_index, const void *bytes,
                    uint64_t n);
 oop heap_new_string(struct heap *h, const char *s); /* ByteString */
@@ -145,19 +168,30 @@ uint64_t heap_full_gc(struct heap *h);
 int heap_grow(struct heap *h, uint64_t bytes);
 uint64_t heap_bytes_free(const struct heap *h);
 
-/* What the collector asks of its owner (the interpreter): to visit every
- * root that lies outside the heap, stack pages included, replacing each oop
- * by visit's answer. `young_only` allows skipping roots known to be old. */
+/* What the collector asks of its owner (the interpreter).
+ *
+ * visit_roots: visit every root outside the heap, stack pages included, and
+ * replace each oop by visit's answer. It is called once in a scavenge and
+ * twice in a full collection (marking, then moving). `young_only` allows
+ * skipping roots known to be old.
+ *
+ * visit_weak (may be NULL): the same, once, for references that keep nothing
+ * alive (a frame's context): visit answers 0 when the object is dead.
+ *
+ * after_move (may be NULL): the collection is over. Class indices may have
+ * changed if `full`: caches keyed on them must be emptied.
+ *
+ * A context is traced up to 6 + stackp slots. One whose sender is a
+ * SmallInteger is married: only its first six slots are traced, and whatever
+ * lies above must be written before it is made single again. */
 typedef oop (*heap_visitor)(struct heap *h, oop o);
 struct heap_owner {
     void (*visit_roots)(void *owner, heap_visitor visit, bool young_only);
-    /* Weakly held context-frame links: `ctx` is dead or has moved. */
     void (*after_move)(void *owner, bool full);
     void *owner;
+    void (*visit_weak)(void *owner, heap_visitor visit);
 };
 void heap_set_owner(struct heap *h, const struct heap_owner *owner);
-/* True while `o` (visited by a full collection's weak pass) is reachable. */
-bool heap_is_marked(const struct heap *h, oop o);
 
 /* --- become, enumeration, pinning, mourners --- */
 
@@ -171,6 +205,8 @@ oop heap_first_object(struct heap *h);
 oop heap_next_object(struct heap *h, oop o);
 oop heap_all_instances(struct heap *h, oop class); /* Array or 0 */
 oop heap_all_objects(struct heap *h);
+/* Pins or unpins. A young object is first copied to old space, leaving a
+ * forwarder; *moved is where it is now. 0 or a primitive error. */
 int heap_pin(struct heap *h, oop o, bool pin, oop *moved);
 oop heap_fetch_mourner(struct heap *h); /* 0: none */
 

@@ -48,6 +48,8 @@ void *plat_reserve(uint64_t want, uint64_t bytes);
 int plat_commit(void *p, uint64_t bytes);
 /* Gives the pages back; the address range stays reserved. */
 void plat_decommit(void *p, uint64_t bytes);
+/* Ends a reservation of plat_reserve, whole. */
+void plat_release(void *p, uint64_t bytes);
 /* Bytes of memory that the heap may grow to. */
 uint64_t plat_memory_limit(void);
 

@@ -1,0 +1,217 @@
+/*
+ * heap_private.h - what the files of the object memory share and nobody else
+ * sees: the collector's state, regions, lists, walking and tracing.
+ *
+ * Layout: one reservation, new space below, old space above.
+ *
+ *   new_start                       old_start      old_end   old_limit  old_max
+ *   | eden | survivor | survivor |  | objects ... | free ... | reserved |
+ *
+ * Invariant of room: old_limit - old_end is never less than what new space
+ * may hold, so tenuring everything always succeeds and no collection can run
+ * out of memory half-way.
+ */
+#pragma once
+
+#include "vm/heap.h"
+#include "vm/platform.h"
+
+/* Address space of which a growing prefix is committed. */
+struct region {
+    uint8_t *base;
+    uint64_t committed, reserved;
+};
+
+struct oop_list {
+    struct region mem;
+    uint64_t count;
+};
+
+/* 512 bytes of heap: which of its 64 words are live, and how many live words
+ * lie before them. Together they answer where an object slides to. */
+struct mark_block {
+    uint64_t live;
+    uint64_t rank;
+};
+
+enum { CLASS_SEEN = 1, CLASS_DUPLICATE = 2 }; /* class_flags */
+enum { FREE_LISTS = 64, MIN_CHUNK = 16 };
+enum { TABLE_PAGES = 4096, PAGE_SLOTS = 1024, HIDDEN_SLOTS = 4104 };
+enum { ROOT_MOURN_QUEUE = 4098 };
+/* An object stack as it lies in files: slot 3 next page, 4 up the oops. */
+enum {
+    STACK_SLOTS = 4092, STACK_COUNT = 0, STACK_ROOT = 1, STACK_NEXT = 3,
+    STACK_FIRST = 4,
+};
+
+struct heap_private {
+    struct region reservation;  /* all of it, new space first */
+    uint64_t old_max;           /* end of the reservation */
+    uint64_t eden_end;          /* eden_limit may be less when memory is low */
+    uint64_t survivor_size;
+    uint64_t past_start, past_free;     /* survivors of earlier scavenges */
+    uint64_t future_start, future_free; /* filled by the running scavenge */
+    uint64_t tenure_bytes;      /* this much at past_start goes old next */
+    uint64_t gc_trigger;        /* old_end past it: full collection wanted */
+    oop free_list[FREE_LISTS];  /* by size / 8; 0: all larger ones */
+    struct oop_list remembered;
+    bool remembered_overflow;   /* the list is incomplete: scan old space */
+    struct oop_list weak, ephemerons; /* seen by the running collection */
+    struct oop_list mourners;
+    struct oop_list mark_stack;
+    bool mark_overflow;
+    uint64_t mark_stack_limit;  /* entries; tests make it tiny */
+    struct region blocks;       /* struct mark_block from new_start on */
+    struct region class_flags;  /* a byte per class index */
+    struct oop_list pins, pin_bias; /* of the running full collection */
+    bool pins_seen;
+    uint64_t young_bias;        /* likewise: see forward() in fullgc.c */
+    uint32_t last_class_index;
+    struct heap_owner owner;
+};
+
+/* --- region, lists: heap.c --- */
+
+bool region_init(struct region *r, uint64_t bytes);
+bool region_grow(struct region *r, uint64_t bytes);
+void region_release(struct region *r);
+bool list_push_slow(struct oop_list *l, oop o);
+
+static inline bool region_ensure(struct region *r, uint64_t bytes)
+{
+    return bytes <= r->committed || region_grow(r, bytes);
+}
+static inline oop *list_items(const struct oop_list *l)
+{
+    return (oop *)(void *)l->mem.base;
+}
+static inline bool list_push(struct oop_list *l, oop o) /* false: no room */
+{
+    if ((l->count + 1) * sizeof(oop) > l->mem.committed)
+        return list_push_slow(l, o);
+    list_items(l)[l->count++] = o;
+    return true;
+}
+
+/* --- spaces: heap_alloc.c --- */
+
+/* Lays out new space in an empty reservation and commits it. */
+bool heap_lay_out(struct heap *h, uint64_t eden_bytes);
+/* After a collection: makes room, sets eden's limits, looks at low space. */
+void heap_settle(struct heap *h);
+/* Commits so that old_limit - old_end >= bytes. */
+bool heap_make_room(struct heap *h, uint64_t bytes);
+/* Makes [at, end) a free chunk on the free lists; nothing if empty. */
+void heap_free_chunk(struct heap *h, uint64_t at, uint64_t end);
+void heap_forget_free_chunks(struct heap *h);
+/* After a full collection: when the next one is due. fullgc.c */
+void heap_set_trigger(struct heap *h);
+/* Gives back committed memory that is not needed soon. */
+void heap_shrink(struct heap *h);
+/* What new space may come to hold. */
+static inline uint64_t heap_reserve(const struct heap *h)
+{
+    const struct heap_private *p = h->private_;
+
+    return p->eden_end - h->eden_start + p->survivor_size;
+}
+
+/* --- others --- */
+
+/* Fires a mourner: false if the queue has no room for it. weak.c */
+bool heap_queue_mourner(struct heap *h, oop o);
+bool heap_queues_weak(const struct heap *h);
+/* Reads the class table's pages off the hidden roots. heap.c */
+void heap_cache_class_table(struct heap *h);
+/* Checks a freshly read heap, beyond its pointers. image_check.c */
+int image_check(struct heap *h, const char **why);
+
+/* --- walking --- */
+
+static inline bool has_overflow(oop o)
+{
+    return header(o) >> HDR_SLOTS_SHIFT == HDR_OVERFLOW;
+}
+/* The lowest address that belongs to o. */
+static inline uint64_t chunk_start(oop o) { return o - 8 * has_overflow(o); }
+static inline uint64_t chunk_end(oop o)
+{
+    uint64_t n = slot_count(o);
+
+    return o + 8 + 8 * (n ? n : 1);
+}
+static inline uint64_t chunk_bytes(oop o)
+{
+    return chunk_end(o) - chunk_start(o);
+}
+/* The object whose chunk starts at `at`. */
+static inline oop object_at(uint64_t at) { return at + 8 * has_overflow(at); }
+
+/* --- tracing --- */
+
+/* Slots of a context that hold oops worth keeping; see struct heap_owner. */
+static inline uint64_t context_traced(oop o, uint64_t n)
+{
+    oop sp = slot(o, CTX_STACKP);
+
+    if (n < CTX_TEMPS)
+        return n;
+    if (is_int(slot(o, CTX_SENDER)) || !is_int(sp) ||
+        (uint64_t)int_value(sp) > n - CTX_TEMPS)
+        return CTX_TEMPS;
+    return CTX_TEMPS + (uint64_t)int_value(sp);
+}
+/* Leading slots that hold oops, weak ones included. */
+static inline uint64_t oop_slots(oop o)
+{
+    unsigned f = format_of(o);
+
+    if (f <= FMT_EPHEMERON) {
+        uint64_t n = slot_count(o);
+
+        return f == FMT_FIXED_AND_INDEXED &&
+                       class_index_of(o) == CLS_CONTEXT
+                   ? context_traced(o, n) : n;
+    }
+    if (f >= FMT_CODE)
+        return code_num_literals(o) + 1u;
+    return f == FMT_FORWARDER;
+}
+/* Has what the machine needs of a class, where it expects it. */
+static inline bool looks_like_class(oop o)
+{
+    return is_pointer(o) && format_is_pointers(format_of(o)) &&
+           slot_count(o) > CLASS_FORMAT && is_int(slot(o, CLASS_FORMAT));
+}
+/* Named fields by the class's format word; the class may be a corpse of the
+ * running scavenge: slot 2 is still good. */
+static inline uint64_t fixed_fields(const struct heap *h, uint32_t index)
+{
+    return int_value(slot(heap_class_at(h, index), CLASS_FORMAT)) & 0xffff;
+}
+
+/* --- live bits: 1 bit a word, from new_start on --- */
+
+static inline struct mark_block *block_of(const struct heap_private *p,
+                                          uint64_t word)
+{
+    return (struct mark_block *)(void *)p->blocks.base + (word >> 6);
+}
+static inline uint64_t word_of(const struct heap *h, uint64_t address)
+{
+    return (address - h->new_start) >> 3;
+}
+static inline bool live_bit(const struct heap *h, uint64_t address)
+{
+    uint64_t w = word_of(h, address);
+
+    return block_of(h->private_, w)->live >> (w & 63) & 1;
+}
+static inline void set_live_bit(struct heap *h, uint64_t address)
+{
+    uint64_t w = word_of(h, address);
+
+    block_of(h->private_, w)->live |= 1ull << (w & 63);
+}
+/* Zeroes the bits of [from, to); both multiples of 512 off new_start. */
+void heap_clear_live(struct heap *h, uint64_t from, uint64_t to);
