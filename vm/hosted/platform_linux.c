@@ -222,6 +222,11 @@ void plat_decommit(void *p, uint64_t bytes)
     mprotect(p, bytes, PROT_NONE);
 }
 
+void plat_release(void *p, uint64_t bytes)
+{
+    munmap(p, bytes);
+}
+
 uint64_t plat_memory_limit(void)
 {
     uint64_t pages = (uint64_t)sysconf(_SC_PHYS_PAGES);
