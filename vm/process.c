@@ -328,7 +328,7 @@ static void visit_roots(void *owner, heap_visitor visit, bool young_only)
 
 void process_own_heap(struct vm *vm)
 {
-    const struct heap_owner owner = { visit_roots, NULL, vm };
+    const struct heap_owner owner = { .visit_roots = visit_roots, .owner = vm };
 
     heap_set_owner(&vm->heap, &owner);
 }
