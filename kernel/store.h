@@ -1,16 +1,38 @@
 /*
  * store.h - where images live on disk; the door between the platform and
  * the image store. Streams, one open at a time, like plat_image_*.
+ *
+ * On disk, in blocks of 4096 bytes:
+ *
+ *   0          superblock: written once, by store_format
+ *   1 .. 64    slot headers: name, generation, extent, checksums
+ *   65 ..      extents, one whole image each
+ *
+ * An image owns up to two slots. A save writes its bytes outside the newest
+ * slot's extent, flushes, then writes the header of the slot it replaces and
+ * flushes again. Whatever instant the power goes, the newest slot is whole:
+ * a header counts only with its own checksum right, and store_open checks
+ * the image's bytes before it answers, falling back to the older slot.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
+struct block_device;
 struct store_image; /* the store's own */
+
+enum { STORE_NAME_MAX = 63 };
 
 /* Looks for a store on the block devices. 0; -ENOENT: none anywhere. */
 int store_init(void);
+/* Uses this device's store. 0, -ENOENT (none there), -EIO. */
+int store_mount(struct block_device *d);
+/* Makes an empty store; everything on `d` is lost. 0 or a negative errno. */
+int store_format(struct block_device *d);
+/* The device in use, or NULL. */
+struct block_device *store_device(void);
+
 /* Newest complete state of image `name`; NULL: *why says so in a line. */
 struct store_image *store_open(const char *name, uint64_t *size,
                                const char **why);

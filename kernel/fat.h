@@ -1,0 +1,13 @@
+/*
+ * fat.h - a FAT32 volume: files and directories with long names.
+ * Source: Microsoft FAT32 File System Specification 1.03.
+ */
+#pragma once
+
+#include "kernel/fs.h"
+
+struct block_device;
+
+/* Mounts the volume on `d` (one at a time) and answers its operations for
+ * fs_mount; NULL if there is no sound FAT32 volume on it. */
+const struct fs_ops *fat_mount(struct block_device *d);
