@@ -9,14 +9,20 @@ UNIT_CFLAGS := -std=gnu11 -g -O1 -I. $(WARN) -Wno-missing-prototypes $(SAN)
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 UNIT_VM := $(patsubst %.c,$(BUILD)/asan/%.o,$(wildcard vm/*.c))
 
+UNIT_NO_VM := test_store test_fat test_partition
+UNIT_EXTRA_test_store := kernel/store.c drivers/block.c
+UNIT_EXTRA_test_fat := kernel/fat.c kernel/fat_dir.c kernel/fat_volume.c \
+  drivers/block.c
+UNIT_EXTRA_test_partition := kernel/partition.c drivers/block.c
+
 # A unit test may name what else it needs: UNIT_EXTRA_test_x := kernel/fat.c
 $(foreach t,$(UNIT),$(eval $(T)/$(t): $(UNIT_EXTRA_$(t))))
 $(T)/%: tests/unit/%.c $(UNIT_VM) $(wildcard tests/unit/plat_stub.c)
 	$(call say,TEST,$*)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(UNIT_CFLAGS) -o $@ $< $(UNIT_EXTRA_$*) \
-	  $(if $(UNIT_NO_VM_$*),,$(UNIT_VM) \
-	  $(if $(UNIT_NO_STUB_$*),,$(wildcard tests/unit/plat_stub.c))) \
+	  $(if $(filter $*,$(UNIT_NO_VM)),,$(UNIT_VM) \
+	  $(wildcard tests/unit/plat_stub.c)) \
 	  -lcmocka -lm
 
 UNIT_SUITES = $(foreach t,$(UNIT),"unit $(t:test_%=%)=timeout 300 $(T)/$(t)")
