@@ -22,6 +22,10 @@ int irq_attach(unsigned line, bool level, irq_handler handler, void *arg);
 int irq_attach_message(irq_handler handler, void *arg, uint64_t *address,
                        uint32_t *data);
 
+/* The local APIC timer's vector; its handler. -ENODEV: there is none. */
+enum { IRQ_TIMER_VECTOR = 240 };
+int irq_attach_timer(irq_handler handler);
+
 /* Interrupts off; answers whether they were on, for irq_restore. */
 bool irq_save(void);
 void irq_restore(bool on);

@@ -15,3 +15,7 @@ void klog_bytes(const char *bytes, size_t n);
 void klog_screen_on(void);
 /* The screen belongs to the desktop. */
 void klog_screen_off(void);
+/* A panic: the screen shows the log again, from a fresh page. */
+void klog_screen_alarm(void);
+/* What was logged reaches the glass. */
+void klog_screen_flush(void);

@@ -1,0 +1,62 @@
+/*
+ * boot_info.h - what the boot loader told us, in one neutral shape.
+ *
+ * boot/ fills it from Multiboot2 or PVH and calls kmain; nobody else knows
+ * either protocol. Everything but the modules' bytes is copied here, so the
+ * loader's own memory is free for use.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    BOOT_RANGES = 256, BOOT_MODULES = 8, BOOT_LINE = 2048, BOOT_NAME = 64,
+    BOOT_RSDP = 36,
+};
+
+enum boot_memory {
+    BOOT_RAM = 1, BOOT_RESERVED = 2, BOOT_ACPI_TABLES = 3, BOOT_ACPI_NVS = 4,
+    BOOT_BAD = 5,
+};
+
+struct boot_range {
+    uint64_t start, bytes;
+    enum boot_memory type;
+};
+
+struct boot_module {
+    uint64_t start, bytes; /* physical */
+    char name[BOOT_NAME];  /* its command line, cut */
+};
+
+struct boot_framebuffer {
+    uint64_t address; /* physical; 0: none that we can draw on */
+    uint32_t width, height, pitch;
+};
+
+struct boot_info {
+    const char *protocol;
+    char command_line[BOOT_LINE];
+    struct boot_range ranges[BOOT_RANGES];
+    unsigned range_count;
+    struct boot_module modules[BOOT_MODULES];
+    unsigned module_count;
+    struct boot_framebuffer framebuffer;
+    uint8_t rsdp[BOOT_RSDP]; /* ACPI root pointer, as found */
+    unsigned rsdp_bytes;     /* 0: the loader gave none */
+};
+
+/* Reached from start.S in long mode, first 4 GiB mapped at 0. */
+_Noreturn void boot_main(uint32_t protocol, uint64_t info);
+/* Each fills *b from the loader's block. */
+void boot_from_multiboot2(struct boot_info *b, uint64_t info);
+void boot_from_pvh(struct boot_info *b, uint64_t info);
+void boot_add_range(struct boot_info *b, uint64_t start, uint64_t bytes,
+                    uint32_t type);
+void boot_add_module(struct boot_info *b, uint64_t start, uint64_t bytes,
+                     const char *name);
+void boot_copy_string(char *to, const char *from, size_t size);
+
+/* The kernel's door (kernel/kmain.c). */
+_Noreturn void kmain(const struct boot_info *boot);

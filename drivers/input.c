@@ -1,0 +1,62 @@
+/*
+ * input.c - the queue between input drivers and the platform.
+ *
+ * Pointer movements that nobody fetched yet are added up, so a slow reader
+ * sees a jump and not a backlog.
+ */
+#include "drivers/input.h"
+
+#include "kernel/irq.h"
+
+enum { QUEUE = 256 };
+
+static struct input_event queue[QUEUE];
+static volatile unsigned head, tail;
+
+/* Only plain movement with unchanged buttons may be folded. */
+static bool fold(const struct input_event *e)
+{
+    struct input_event *last = &queue[(head + QUEUE - 1) % QUEUE];
+
+    if (head == tail || e->type != INPUT_POINTER ||
+        last->type != INPUT_POINTER ||
+        last->pointer.buttons != e->pointer.buttons ||
+        last->pointer.absolute != e->pointer.absolute)
+        return false;
+    if (e->pointer.absolute) {
+        last->pointer.x = e->pointer.x;
+        last->pointer.y = e->pointer.y;
+    } else {
+        last->pointer.x += e->pointer.x;
+        last->pointer.y += e->pointer.y;
+    }
+    last->pointer.wheel += e->pointer.wheel;
+    last->pointer.wheel_x += e->pointer.wheel_x;
+    return true;
+}
+
+void input_report(const struct input_event *e)
+{
+    bool on = irq_save();
+    unsigned next = (head + 1) % QUEUE;
+
+    if (!fold(e) && next != tail) {
+        queue[head] = *e;
+        head = next;
+    }
+    irq_restore(on);
+}
+
+bool input_next(struct input_event *e)
+{
+    bool on = irq_save(), found = head != tail;
+
+    if (found) {
+        *e = queue[tail];
+        tail = (tail + 1) % QUEUE;
+    }
+    irq_restore(on);
+    return found;
+}
+
+bool input_waiting(void) { return head != tail; }

@@ -1,0 +1,40 @@
+/*
+ * input.h - keys and pointers, whatever device they come from.
+ *
+ * Drivers report from their interrupt handlers; the platform fetches from
+ * the machine's thread. Keys are USB HID usages of page 7, so that every
+ * keyboard speaks one language and keymap.h turns it into characters.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum input_type { INPUT_KEY, INPUT_POINTER };
+
+enum {
+    INPUT_LEFT = 1, INPUT_RIGHT = 2, INPUT_MIDDLE = 4, INPUT_BACK = 8,
+    INPUT_FORWARD = 16,
+};
+
+struct input_event {
+    enum input_type type;
+    union {
+        struct {
+            uint8_t usage;
+            bool down; /* repeated while held, as the device repeats */
+        } key;
+        struct {
+            bool absolute;    /* x, y from 0 to 65535 across the screen */
+            int32_t x, y;     /* else steps, y downwards */
+            int32_t wheel, wheel_x; /* notches, up and right positive */
+            uint8_t buttons;  /* INPUT_LEFT ... held now */
+        } pointer;
+    };
+};
+
+/* From a driver; any context. A full queue drops the newest. */
+void input_report(const struct input_event *e);
+/* The oldest event; false: none waiting. */
+bool input_next(struct input_event *e);
+bool input_waiting(void);

@@ -1,0 +1,9 @@
+/*
+ * assets.h - files that are part of the kernel: the fonts.
+ */
+#pragma once
+
+#include <stddef.h>
+
+/* By name, with or without its ending (.ttf, .otf); NULL: none such. */
+const void *asset_find(const char *name, size_t *bytes);

@@ -1,0 +1,15 @@
+/*
+ * console.h - text on the display: the log before the desktop, a panic
+ * after it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* False: there is no display. May be called again. */
+bool console_init(void);
+/* Colours of an emergency, cursor home, screen cleared. */
+void console_alarm(void);
+void console_write(const char *bytes, size_t n);
+void console_flush(void);

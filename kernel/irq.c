@@ -1,0 +1,166 @@
+/*
+ * irq.c - who is told about which interrupt.
+ *
+ * Vectors: 32-47 the ISA lines (or all lines of the 8259 pair), 48-111
+ * IO-APIC lines, 112-239 message-signalled ones, 240 the timer.
+ */
+#include "kernel/irq.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "kernel/acpi.h"
+#include "kernel/apic.h"
+#include "kernel/clock.h"
+#include "kernel/cpu.h"
+#include "kernel/klog.h"
+#include "kernel/pic.h"
+#include "kernel/timer.h"
+#include "kernel/trap.h"
+
+enum {
+    ISA_VECTOR = VECTOR_FIRST_IRQ, LINE_VECTOR = 48, MESSAGE_VECTOR = 112,
+    MESSAGE_END = IRQ_TIMER_VECTOR, ISA_LINES = 16, MAX_HANDLERS = 64,
+    SPURIOUS_VECTOR = 255,
+};
+#define MESSAGE_ADDRESS 0xfee00000ull
+#define RFLAGS_IF (1ull << 9)
+
+struct handler {
+    irq_handler call;
+    void *arg;
+    struct handler *next; /* lines may be shared */
+};
+
+static struct handler pool[MAX_HANDLERS];
+static unsigned pool_used;
+static struct handler *handlers[256];
+static unsigned next_message = MESSAGE_VECTOR;
+static bool have_apic;
+
+static void entry(unsigned vector)
+{
+    for (struct handler *h = handlers[vector]; h; h = h->next)
+        h->call(h->arg);
+    if (vector == SPURIOUS_VECTOR)
+        return;
+    if (have_apic)
+        apic_end_of_interrupt();
+    else
+        pic_end_of_interrupt(vector - ISA_VECTOR);
+}
+
+void irq_init(void)
+{
+    pic_init(ISA_VECTOR);
+    have_apic = apic_init();
+    trap_set_irq_entry(entry);
+    klog("interrupts: %s\n", have_apic ? "APIC" : "8259");
+}
+
+bool irq_save(void)
+{
+    uint64_t flags;
+
+    __asm__ volatile("pushfq; popq %0; cli" : "=r"(flags) : : "memory");
+    return flags & RFLAGS_IF;
+}
+
+void irq_restore(bool on)
+{
+    if (on)
+        cpu_interrupts_on();
+}
+
+static int add_handler(unsigned vector, irq_handler call, void *arg)
+{
+    bool on;
+
+    if (pool_used == MAX_HANDLERS)
+        return -ENOSPC;
+    on = irq_save();
+    pool[pool_used] = (struct handler){ call, arg, handlers[vector] };
+    handlers[vector] = &pool[pool_used++];
+    irq_restore(on);
+    return 0;
+}
+
+/* ISA lines may sit elsewhere on the IO-APIC: the timer's usually does. */
+static bool route_line(unsigned line, bool level, uint8_t vector)
+{
+    const struct acpi *a = acpi();
+
+    for (unsigned i = 0; i < a->override_count; i++)
+        if (a->override[i].isa_line == line)
+            return apic_route(a->override[i].line, vector,
+                              a->override[i].level,
+                              a->override[i].active_low);
+    return apic_route(line, vector, level, level && line >= ISA_LINES);
+}
+
+int irq_attach(unsigned line, bool level, irq_handler handler, void *arg)
+{
+    unsigned vector = line < ISA_LINES ? ISA_VECTOR + line
+                                       : LINE_VECTOR + line;
+    bool shared;
+    int error;
+
+    if (vector >= MESSAGE_VECTOR || (!have_apic && line >= ISA_LINES))
+        return -EINVAL;
+    shared = handlers[vector] != NULL;
+    error = add_handler(vector, handler, arg);
+    if (error || shared)
+        return error;
+    if (!have_apic)
+        pic_unmask(line);
+    else if (!route_line(line, level, (uint8_t)vector))
+        return -EINVAL;
+    return 0;
+}
+
+int irq_attach_message(irq_handler handler, void *arg, uint64_t *address,
+                       uint32_t *data)
+{
+    int error;
+
+    if (!have_apic)
+        return -ENODEV;
+    if (next_message == MESSAGE_END)
+        return -ENOSPC;
+    error = add_handler(next_message, handler, arg);
+    if (error)
+        return error;
+    *address = MESSAGE_ADDRESS | (uint64_t)apic_id() << 12;
+    *data = next_message++;
+    return 0;
+}
+
+int irq_attach_timer(irq_handler handler)
+{
+    return have_apic ? add_handler(IRQ_TIMER_VECTOR, handler, NULL) : -ENODEV;
+}
+
+int irq_wait(bool (*done)(void *arg), void *arg, uint64_t usecs)
+{
+    uint64_t until = clock_usecs() + usecs;
+    bool on = irq_save();
+    int result = 0;
+
+    /* The timer ticks every millisecond, so a lost interrupt costs little
+     * and a device without any works too. */
+    while (!done(arg)) {
+        if (clock_usecs() > until) {
+            result = -ETIMEDOUT;
+            break;
+        }
+        if (!on) {
+            cpu_pause();
+            continue;
+        }
+        timer_start(TIMER_TICK_USECS);
+        cpu_sleep();
+        cpu_interrupts_off();
+    }
+    irq_restore(on);
+    return result;
+}

@@ -1,0 +1,164 @@
+/*
+ * kmain.c - the machine from the boot loader's last instruction to the
+ * image's first. Reads top to bottom; no step looks back.
+ */
+#include <stdio.h>
+
+#include "boot/boot_info.h"
+#include "drivers/bochs.h"
+#include "drivers/display.h"
+#include "drivers/driver.h"
+#include "drivers/framebuffer.h"
+#include "drivers/keymap.h"
+#include "kernel/acpi.h"
+#include "kernel/clock.h"
+#include "kernel/cmdline.h"
+#include "kernel/cpu.h"
+#include "kernel/irq.h"
+#include "kernel/klog.h"
+#include "kernel/panic.h"
+#include "kernel/pci.h"
+#include "kernel/platform_metal.h"
+#include "kernel/pmm.h"
+#include "kernel/power.h"
+#include "kernel/serial.h"
+#include "kernel/store.h"
+#include "kernel/timer.h"
+#include "kernel/trap.h"
+#include "kernel/vmm.h"
+#include "vm/vm.h"
+
+#define MIB (1ull << 20)
+#define MINIMUM_MEMORY (24 * MIB)
+#define MAIN_STACK (1 * MIB)
+
+static struct cmdline options;
+
+static void read_options(const struct boot_info *boot)
+{
+    const char *value;
+
+    cmdline_parse(&options, boot->command_line);
+    value = cmdline_get(&options, "exit");
+    if (value && value[0] == 'i')
+        power_use_exit_device();
+}
+
+static void check_processor(void)
+{
+    const char *missing = cpu_missing_feature();
+
+    if (missing)
+        refuse("this processor lacks %s, which is needed.", missing);
+}
+
+static void start_memory(const struct boot_info *boot)
+{
+    uint64_t limit = 0;
+
+    cmdline_size(cmdline_get(&options, "mem"), &limit);
+    pmm_init(boot, limit);
+    vmm_init(boot);
+    trap_init_stacks();
+    klog("memory: %llu MiB, %llu MiB free\n",
+         (unsigned long long)(pmm_total_bytes() / MIB),
+         (unsigned long long)(pmm_free_bytes() / MIB));
+}
+
+/* The boot loader's screen now; others are found among the PCI devices. */
+static void start_screen(const struct boot_info *boot)
+{
+    const struct boot_framebuffer *f = &boot->framebuffer;
+    const char *mode = cmdline_get(&options, "video");
+    unsigned width, height;
+
+    if (mode && sscanf(mode, "%ux%u", &width, &height) == 2)
+        bochs_want_mode(width, height);
+    if (f->address)
+        framebuffer_register("boot loader's", f->address, f->width,
+                             f->height, f->pitch);
+    klog_screen_on();
+}
+
+static void start_interrupts(void)
+{
+    irq_init();
+    timer_init();
+    cpu_interrupts_on();
+    serial_enable_irq();
+}
+
+static void start_devices(void)
+{
+    const char *layout = cmdline_get(&options, "keymap");
+
+    if (layout && !keymap_select(layout))
+        klog("keyboard: no layout called %s\n", layout);
+    pci_init();
+    drivers_probe();
+    klog_screen_on();
+}
+
+static void check_memory(void)
+{
+    if (pmm_free_bytes() < MINIMUM_MEMORY)
+        refuse("%llu MiB of memory are free, at least %llu MiB are needed.",
+               (unsigned long long)(pmm_free_bytes() / MIB),
+               (unsigned long long)(MINIMUM_MEMORY / MIB));
+}
+
+_Noreturn static void start_image(void)
+{
+    static char path[] = "/aerostat";
+    struct vm_options vm_options = {
+        .vm_path = path,
+        .image_name = platform_image_name(),
+        .argc = (int)options.image_arg_count,
+        .argv = options.image_args,
+        .stats = cmdline_get(&options, "stats") != NULL,
+    };
+    const char *why = NULL;
+    struct vm *vm = vm_create(&vm_options, &why);
+
+    if (!vm)
+        refuse("%s: %s", platform_image_name(), why ? why : "cannot be read");
+    klog("image: %s, %llu ms after the kernel's entry\n",
+         platform_image_name(), (unsigned long long)(clock_usecs() / 1000));
+    vm_run(vm);
+}
+
+_Noreturn static void run(const struct boot_info *boot)
+{
+    start_screen(boot);
+    check_memory();
+    acpi_init(boot);
+    clock_init();
+    start_interrupts();
+    start_devices();
+    platform_init(boot, &options);
+    start_image();
+}
+
+/* Goes on with `boot` on the stack whose end is `top`. */
+_Noreturn static void run_on_stack(void *top, const struct boot_info *boot)
+{
+    if (!top)
+        refuse("There is not enough memory to start.");
+    __asm__ volatile("mov %0, %%rsp\n\t"
+                     "xor %%ebp, %%ebp\n\t"
+                     "pushq $0\n\t"
+                     "jmp *%2"
+                     : : "r"(top), "D"(boot), "r"(run) : "memory");
+    __builtin_unreachable();
+}
+
+void kmain(const struct boot_info *boot)
+{
+    serial_init();
+    trap_init();
+    read_options(boot);
+    klog("\nAerostat, started through %s\n", boot->protocol);
+    check_processor();
+    start_memory(boot);
+    run_on_stack(vmm_new_stack(MAIN_STACK), boot);
+}

@@ -1,0 +1,155 @@
+/*
+ * panic.c - stopping, with as much to go on as can be had.
+ *
+ * Runs with interrupts off and trusts nothing: every address is looked up
+ * in the page tables before it is read.
+ */
+#include "kernel/panic.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "kernel/cpu.h"
+#include "kernel/klog.h"
+#include "kernel/power.h"
+#include "kernel/symbols.h"
+#include "kernel/trap.h"
+#include "kernel/vmm.h"
+
+enum { MAX_FRAMES = 40, LINE = 512 };
+enum { EXIT_PANIC = 0x7f, EXIT_REFUSED = 0x7e }; /* for QEMU's exit device */
+
+static int depth;
+static void (*hook)(void);
+
+void panic_set_hook(void (*h)(void)) { hook = h; }
+
+static bool readable(uint64_t address)
+{
+    uint64_t phys;
+
+    return address % 8 == 0 && vmm_translate(address, &phys);
+}
+
+static void print_code_address(uint64_t address)
+{
+    uint64_t offset = 0;
+    const char *name = symbol_at(address, &offset);
+
+    if (name)
+        klog("  %016llx %s+%llu\n", (unsigned long long)address, name,
+             (unsigned long long)offset);
+    else
+        klog("  %016llx ?\n", (unsigned long long)address);
+}
+
+/* Follows saved frame pointers; those of code that keeps something else in
+ * rbp end the walk. */
+static void print_backtrace(uint64_t rip, uint64_t rbp)
+{
+    klog("C stack:\n");
+    print_code_address(rip);
+    for (int i = 0; i < MAX_FRAMES && readable(rbp) && readable(rbp + 8);
+         i++) {
+        const uint64_t *frame = (const uint64_t *)(uintptr_t)rbp;
+
+        if (!frame[1])
+            return;
+        print_code_address(frame[1]);
+        if (frame[0] <= rbp)
+            return;
+        rbp = frame[0];
+    }
+}
+
+static void print_registers(const struct trap_frame *f)
+{
+    struct {
+        const char *name;
+        uint64_t value;
+    } rows[] = {
+        { "rax", f->rax }, { "rbx", f->rbx }, { "rcx", f->rcx },
+        { "rdx", f->rdx }, { "rsi", f->rsi }, { "rdi", f->rdi },
+        { "rbp", f->rbp }, { "rsp", f->rsp }, { "r8 ", f->r8 },
+        { "r9 ", f->r9 },  { "r10", f->r10 }, { "r11", f->r11 },
+        { "r12", f->r12 }, { "r13", f->r13 }, { "r14", f->r14 },
+        { "r15", f->r15 }, { "rip", f->rip }, { "flg", f->rflags },
+        { "cr2", read_cr2() }, { "err", f->error },
+    };
+
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
+        klog("%s %016llx%s", rows[i].name,
+             (unsigned long long)rows[i].value, i % 4 == 3 ? "\n" : "  ");
+}
+
+static void begin(const char *message)
+{
+    cpu_interrupts_off();
+    if (depth++) {
+        if (depth == 2)
+            klog("\nand while stopping: %s\n", message);
+        power_exit(EXIT_PANIC);
+        cpu_halt();
+    }
+    klog_screen_alarm();
+    klog("\nAerostat has stopped: %s\n", message);
+}
+
+_Noreturn static void end(void)
+{
+    if (hook)
+        hook();
+    klog("Nothing was saved since the last save. Switch the machine off and "
+         "on.\n");
+    klog_screen_flush();
+    power_exit(EXIT_PANIC);
+    cpu_halt();
+}
+
+void panic_trap(const struct trap_frame *frame, const char *message)
+{
+    char line[LINE];
+
+    if (frame->vector == TRAP_PAGE_FAULT) {
+        snprintf(line, sizeof line, "page fault %s %016llx",
+                 frame->error & 16 ? "running"
+                 : frame->error & 2 ? "writing" : "reading",
+                 (unsigned long long)read_cr2());
+        message = line;
+    }
+    begin(message);
+    print_registers(frame);
+    print_backtrace(frame->rip, frame->rbp);
+    end();
+}
+
+void panic(const char *format, ...)
+{
+    char line[LINE];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    begin(line);
+    print_backtrace((uint64_t)(uintptr_t)__builtin_return_address(0),
+                    *(uint64_t *)__builtin_frame_address(0));
+    end();
+}
+
+void refuse(const char *format, ...)
+{
+    char line[LINE];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    cpu_interrupts_off();
+    klog_screen_alarm();
+    klog("Aerostat: %s\n", line);
+    klog_screen_flush();
+    power_exit(EXIT_REFUSED);
+    cpu_halt();
+}

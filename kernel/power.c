@@ -1,0 +1,83 @@
+/*
+ * power.c - ACPI soft off and reset. ACPI 6.4, sections 4.8.3.2, 4.8.3.6.
+ */
+#include "kernel/power.h"
+
+#include <stdint.h>
+
+#include "kernel/acpi.h"
+#include "kernel/clock.h"
+#include "kernel/cpu.h"
+#include "kernel/klog.h"
+#include "kernel/vmm.h"
+
+enum { EXIT_PORT = 0xf4, EXIT_PASS = 0x10, EXIT_BASE = 64 };
+enum { SCI_ENABLED = 1, SLEEP_ENABLE = 1 << 13, SLEEP_TYPE_SHIFT = 10 };
+enum { KEYBOARD_COMMAND = 0x64, PULSE_RESET = 0xfe, RESET_PORT = 0xcf9 };
+
+static bool exit_device;
+
+void power_use_exit_device(void) { exit_device = true; }
+
+void power_exit(int code)
+{
+    if (exit_device)
+        outl(EXIT_PORT, code ? EXIT_BASE + (code & 0x3f) : EXIT_PASS);
+}
+
+/* Machines that start in legacy mode want to be asked for ACPI first. */
+static void enable_acpi(const struct acpi *a)
+{
+    if (!a->smi_port || !a->acpi_enable ||
+        (inw((uint16_t)a->pm1a_control) & SCI_ENABLED))
+        return;
+    outb((uint16_t)a->smi_port, a->acpi_enable);
+    for (int i = 0; i < 300; i++) {
+        if (inw((uint16_t)a->pm1a_control) & SCI_ENABLED)
+            return;
+        clock_delay(1000);
+    }
+}
+
+void power_off(void)
+{
+    const struct acpi *a = acpi();
+
+    cpu_interrupts_off();
+    if (a->has_s5 && a->pm1a_control) {
+        enable_acpi(a);
+        outw((uint16_t)a->pm1a_control,
+             (uint16_t)(a->s5_a << SLEEP_TYPE_SHIFT | SLEEP_ENABLE));
+        if (a->pm1b_control)
+            outw((uint16_t)a->pm1b_control,
+                 (uint16_t)(a->s5_b << SLEEP_TYPE_SHIFT | SLEEP_ENABLE));
+        clock_delay(1000000);
+    }
+    klog_screen_alarm();
+    klog("Everything is done. You can switch the machine off now.\n");
+    klog_screen_flush();
+    cpu_halt();
+}
+
+void power_reboot(void)
+{
+    const struct acpi *a = acpi();
+
+    cpu_interrupts_off();
+    if (a->reset_by_port)
+        outb((uint16_t)a->reset_address, a->reset_value);
+    if (a->reset_by_memory) {
+        volatile uint8_t *p = vmm_map_device(a->reset_address, 1,
+                                             PAGE_UNCACHED);
+
+        if (p)
+            *p = a->reset_value;
+    }
+    clock_delay(50000);
+    outb(RESET_PORT, 0x02);
+    outb(RESET_PORT, 0x06);
+    clock_delay(50000);
+    outb(KEYBOARD_COMMAND, PULSE_RESET);
+    clock_delay(50000);
+    cpu_halt();
+}

@@ -1,0 +1,16 @@
+/*
+ * power.h - switching off and starting over.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+/* Command line `exit=isa`: leaving goes through QEMU's isa-debug-exit. */
+void power_use_exit_device(void);
+/* With the exit device in use, ends QEMU with status 33 for code 0 and
+ * 2 * (code + 64) + 1 for others; else does nothing. */
+void power_exit(int code);
+/* ACPI soft off; halts where that is impossible. */
+_Noreturn void power_off(void);
+/* Starts the machine anew, by every means there is. */
+_Noreturn void power_reboot(void);

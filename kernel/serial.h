@@ -1,0 +1,16 @@
+/*
+ * serial.h - the first serial port (16550 at 3f8h, 115200 8N1): the log
+ * and the second front door.
+ */
+#pragma once
+
+#include <stddef.h>
+
+/* Finds and sets up the port; without one everything below does nothing. */
+void serial_init(void);
+/* Hangs reception on IRQ 4, once interrupts work. */
+void serial_enable_irq(void);
+/* Writes, '\n' as CR LF. */
+void serial_write(const char *bytes, size_t n);
+/* One received byte, or -1. */
+int serial_read(void);

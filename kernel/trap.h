@@ -1,0 +1,26 @@
+/*
+ * trap.h - interrupts and exceptions: the descriptor table, one way in.
+ */
+#pragma once
+
+#include <stdint.h>
+
+/* What isr.S leaves on the stack. */
+struct trap_frame {
+    uint64_t r15, r14, r13, r12, r11, r10, r9, r8;
+    uint64_t rbp, rdi, rsi, rdx, rcx, rbx, rax;
+    uint64_t vector, error;
+    uint64_t rip, cs, rflags, rsp, ss;
+};
+
+enum trap_vector {
+    TRAP_NMI = 2, TRAP_DOUBLE_FAULT = 8, TRAP_PAGE_FAULT = 14,
+    VECTOR_FIRST_IRQ = 32, VECTOR_LAST = 255,
+};
+
+/* Loads the table; exceptions panic from here on. */
+void trap_init(void);
+/* Gives interrupts, exceptions, double fault and NMI a stack each. */
+void trap_init_stacks(void);
+/* Who gets vectors 32 to 255; runs with interrupts off. */
+void trap_set_irq_entry(void (*entry)(unsigned vector));
