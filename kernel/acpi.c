@@ -28,7 +28,7 @@ struct __attribute__((packed)) table {
     char signature[4];
     uint32_t length;
     uint8_t revision, checksum;
-    char oem[24];
+    char oem[26];
 };
 _Static_assert(sizeof(struct table) == 36, "table header");
 struct __attribute__((packed)) address {

@@ -6,10 +6,6 @@
 
 #include <string.h>
 
-#define ASSET(id, name, file) extern const char asset_##id[], asset_##id##_end[];
-#include "kernel/assets.def"
-#undef ASSET
-
 static const struct {
     const char *name, *start, *end;
 } assets[] = {

@@ -58,7 +58,7 @@ static void start_memory(const struct boot_info *boot)
 
     cmdline_size(cmdline_get(&options, "mem"), &limit);
     pmm_init(boot, limit);
-    vmm_init(boot);
+    vmm_init();
     trap_init_stacks();
     klog("memory: %llu MiB, %llu MiB free\n",
          (unsigned long long)(pmm_total_bytes() / MIB),
@@ -124,6 +124,7 @@ _Noreturn static void start_image(void)
         refuse("%s: %s", platform_image_name(), why ? why : "cannot be read");
     klog("image: %s, %llu ms after the kernel's entry\n",
          platform_image_name(), (unsigned long long)(clock_usecs() / 1000));
+    platform_start_heartbeat();
     vm_run(vm);
 }
 

@@ -35,3 +35,77 @@ $(NEWLIB)/.built:
 	  { tail -20 $(abspath $(NEWLIB))/log; exit 1; }
 	$(Q)rm -rf $(NEWLIB)/src $(NEWLIB)/obj
 	$(Q)touch $@
+
+# --- the kernel ---
+
+FONT_DIR ?= /usr/share/fonts
+METAL_CC := gcc
+METAL_INC := -nostdinc -isystem $(NEWLIB_INC) \
+  -isystem $(shell gcc -print-file-name=include) -I.
+METAL_CFLAGS := -std=gnu11 -O2 -g $(WARN) $(METAL_FLAGS) $(METAL_INC) \
+  -fno-omit-frame-pointer -fno-strict-aliasing -MMD -MP
+# Interrupt handlers save no SSE registers, so code they may reach uses none.
+KERNEL_CFLAGS := $(METAL_CFLAGS) -mgeneral-regs-only
+METAL_VM_CFLAGS := $(METAL_CFLAGS) -fno-math-errno -ffp-contract=off
+
+KERNEL_SRC := $(sort $(filter-out kernel/mkfont.c, \
+  $(wildcard boot/*.c kernel/*.c kernel/*/*.c drivers/*.c)))
+KERNEL_ASM := $(sort $(wildcard boot/*.S kernel/*.S))
+KERNEL_OBJ := $(KERNEL_SRC:%.c=$(M)/%.o) $(KERNEL_ASM:%.S=$(M)/%.S.o) \
+  $(M)/console_font.o
+METAL_VM_OBJ := $(patsubst %.c,$(M)/%.o,$(sort $(wildcard vm/*.c)))
+
+$(M)/vm/%.o: vm/%.c $(NEWLIB)/.built
+	$(call say,CC,"$< (metal)")
+	@mkdir -p $(@D)
+	$(Q)$(METAL_CC) $(METAL_VM_CFLAGS) -c -o $@ $<
+
+# The loops of string.c must not be turned into calls of themselves.
+$(M)/kernel/string.o: KERNEL_CFLAGS += -fno-tree-loop-distribute-patterns
+
+$(M)/%.o: %.c $(NEWLIB)/.built
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(METAL_CC) $(KERNEL_CFLAGS) -c -o $@ $<
+
+$(M)/%.S.o: %.S
+	$(call say,AS,$<)
+	@mkdir -p $(@D)
+	$(Q)$(METAL_CC) -I. -Wa,-I$(FONT_DIR) -g -MMD -MP -c -o $@ $<
+
+$(M)/mkfont: kernel/mkfont.c kernel/console_font.h
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -O1 -I. -o $@ $< -lm
+
+$(M)/console_font.o: $(M)/mkfont
+	$(call say,FONT,$@)
+	$(Q)$< $(FONT_DIR)/truetype/jetbrains-mono/JetBrainsMono-Regular.ttf \
+	  >$(M)/console_font.c
+	$(Q)$(METAL_CC) $(KERNEL_CFLAGS) -c -o $@ $(M)/console_font.c
+
+METAL_LINK = $(METAL_CC) -static -no-pie -nostdlib -Wl,-T,linker.ld \
+  -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
+  -Wl,--gc-sections -Wl,--no-warn-rwx-segments -L$(NEWLIB_LIB)
+METAL_LIBS := -Wl,--start-group -lm -lc -lgcc -Wl,--end-group
+
+$(M)/unnamed.elf: $(KERNEL_OBJ) $(METAL_VM_OBJ) linker.ld
+	$(call say,LD,$@)
+	$(Q)$(METAL_LINK) -o $@ $(filter %.o,$^) $(METAL_LIBS)
+
+$(M)/symbols.o: $(M)/unnamed.elf kernel/symbols.awk
+	$(Q)nm -n $< | awk -f kernel/symbols.awk >$(M)/symbols.S
+	$(Q)$(METAL_CC) -c -o $@ $(M)/symbols.S
+
+# The debugging sections stay beside it, in build/metal/kernel.debug.
+$(BUILD)/kernel.elf: $(M)/symbols.o $(KERNEL_OBJ) $(METAL_VM_OBJ) linker.ld
+	$(call say,LD,$@)
+	$(Q)$(METAL_LINK) -o $(M)/kernel.debug $(filter %.o,$^) $(METAL_LIBS)
+	$(Q)strip -g -o $@ $(M)/kernel.debug
+
+kernel: $(BUILD)/kernel.elf ## the kernel with the VM in it
+.PHONY: kernel
+
+-include $(KERNEL_OBJ:.o=.d) $(METAL_VM_OBJ:.o=.d)
+
+LANDCHECK += $(KERNEL_OBJ)

@@ -87,6 +87,8 @@ void serial_write(const char *bytes, size_t n)
     }
 }
 
+bool serial_waiting(void) { return tail != head; }
+
 int serial_read(void)
 {
     int c;

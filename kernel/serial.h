@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Finds and sets up the port; without one everything below does nothing. */
@@ -12,5 +13,7 @@ void serial_init(void);
 void serial_enable_irq(void);
 /* Writes, '\n' as CR LF. */
 void serial_write(const char *bytes, size_t n);
+/* True while serial_read has something. */
+bool serial_waiting(void);
 /* One received byte, or -1. */
 int serial_read(void);

@@ -7,16 +7,6 @@
 
 #include "kernel/layout.h"
 
-/* build/metal/symbols.S defines these; in the first pass of the link they
- * are missing, and the table is empty. */
-struct symbol {
-    uint32_t offset; /* from __text_start */
-    uint32_t name;   /* in symbol_names */
-};
-extern const struct symbol symbol_table[] __attribute__((weak));
-extern const uint32_t symbol_count __attribute__((weak));
-extern const char symbol_names[] __attribute__((weak));
-
 const char *symbol_at(uint64_t address, uint64_t *offset)
 {
     uint64_t start = (uint64_t)(uintptr_t)__text_start;

@@ -22,8 +22,6 @@ struct gate {
 };
 _Static_assert(sizeof(struct gate) == 16, "interrupt gate");
 
-extern char isr_stubs[];
-
 static struct gate idt[256] __attribute__((aligned(16)));
 static void (*irq_entry)(unsigned vector);
 
@@ -87,8 +85,6 @@ void trap_init_stacks(void)
 
 void trap_set_irq_entry(void (*entry)(unsigned vector)) { irq_entry = entry; }
 
-/* Called from isr.S. */
-void trap_entry(struct trap_frame *frame);
 void trap_entry(struct trap_frame *frame)
 {
     size_t known = sizeof exception_names / sizeof *exception_names;

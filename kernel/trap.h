@@ -18,6 +18,10 @@ enum trap_vector {
     VECTOR_FIRST_IRQ = 32, VECTOR_LAST = 255,
 };
 
+/* 256 stubs of isr.S; they call trap_entry. */
+extern char isr_stubs[];
+void trap_entry(struct trap_frame *frame);
+
 /* Loads the table; exceptions panic from here on. */
 void trap_init(void);
 /* Gives interrupts, exceptions, double fault and NMI a stack each. */

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "boot/boot_info.h"
 #include "kernel/cpu.h"
 #include "kernel/layout.h"
 #include "kernel/panic.h"
@@ -156,7 +155,7 @@ static void map_all_ram(void)
     }
 }
 
-void vmm_init(const struct boot_info *boot)
+void vmm_init(void)
 {
     uint64_t page = pmm_alloc();
 
@@ -180,8 +179,16 @@ void vmm_init(const struct boot_info *boot)
 
 int vmm_commit(uint64_t virt, uint64_t bytes, unsigned flags)
 {
+    uint64_t unused, tables = bytes / 512 + 8 * PAGE_SIZE;
+
+    if (bytes + tables > pmm_free_bytes())
+        return -ENOMEM;
     for (uint64_t done = 0; done < bytes; done += PAGE_SIZE) {
-        uint64_t page = pmm_alloc();
+        uint64_t page;
+
+        if (vmm_translate(virt + done, &unused))
+            continue;
+        page = pmm_alloc();
 
         if (page == NO_PAGE || vmm_map(virt + done, page, flags)) {
             if (page != NO_PAGE)

@@ -31,10 +31,8 @@ static inline void *phys_to_virt(uint64_t phys)
     return (void *)(uintptr_t)(phys + DIRECT_BASE);
 }
 
-struct boot_info;
-
 /* Builds the kernel's own tables and switches to them. */
-void vmm_init(const struct boot_info *boot);
+void vmm_init(void);
 /* Maps one page. 0, or -ENOMEM when no page table can be had. */
 int vmm_map(uint64_t virt, uint64_t phys, unsigned flags);
 /* Unmaps one page; answers what was there, or 0. */
@@ -42,7 +40,8 @@ uint64_t vmm_unmap(uint64_t virt);
 /* Physical address behind `virt`; false: not mapped. */
 bool vmm_translate(uint64_t virt, uint64_t *phys);
 
-/* Fresh zeroed pages at [virt, virt+bytes), all or none. 0 or -ENOMEM. */
+/* Fresh zeroed pages wherever [virt, virt+bytes) has none yet; all or none.
+ * 0 or -ENOMEM. */
 int vmm_commit(uint64_t virt, uint64_t bytes, unsigned flags);
 /* Gives back whatever is mapped in the range. */
 void vmm_decommit(uint64_t virt, uint64_t bytes);

@@ -1,0 +1,239 @@
+/*
+ * platform_metal.c - vm/platform.h on the bare machine: console, end, time,
+ * memory, image, assets. Screen, input and files have files of their own.
+ */
+#include "kernel/platform_metal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "boot/boot_info.h"
+#include "drivers/input.h"
+#include "kernel/assets.h"
+#include "kernel/clock.h"
+#include "kernel/cmdline.h"
+#include "kernel/cpu.h"
+#include "kernel/klog.h"
+#include "kernel/panic.h"
+#include "kernel/pmm.h"
+#include "kernel/power.h"
+#include "kernel/serial.h"
+#include "kernel/store.h"
+#include "kernel/timer.h"
+#include "kernel/vmm.h"
+#include "vm/platform.h"
+#include "vm/vm.h"
+
+enum { MAX_RESERVATIONS = 64, FIRST_ADDRESS = 0x10000 };
+#define ANYWHERE 0x0000400000000000ull
+/* Kept from the heap: tables, DMA buffers, newlib's heap. */
+#define KERNEL_RESERVE (6ull << 20)
+
+/* --- life --- */
+
+static const char *image_name = "aerostat";
+static struct boot_module ram_image; /* bytes 0: none, or used up */
+static uint64_t memory_limit;
+static int utc_offset; /* seconds */
+
+static void dump_smalltalk_stack(void) { vm_dump_stack(2); }
+
+void platform_init(const struct boot_info *boot, const struct cmdline *c)
+{
+    const char *name = cmdline_get(c, "image");
+    uint64_t free_bytes = pmm_free_bytes();
+
+    if (name && *name)
+        image_name = name;
+    if (boot->module_count)
+        ram_image = boot->modules[0];
+    memory_limit = free_bytes > 2 * KERNEL_RESERVE
+                       ? free_bytes - KERNEL_RESERVE
+                       : free_bytes / 2;
+    panic_set_hook(dump_smalltalk_stack);
+}
+
+void platform_start_heartbeat(void) { timer_set_hook(vm_force_check); }
+
+const char *platform_image_name(void) { return image_name; }
+
+void plat_panic(const char *message) { panic("%s", message); }
+
+void plat_exit(int code)
+{
+    platform_flush_screen(true);
+    power_exit(code);
+    power_off();
+}
+
+/* --- console --- */
+
+static bool byte_wanted; /* the image looked for input and found none */
+
+void plat_write(int fd, const char *bytes, size_t n) { klog_bytes(bytes, n); }
+
+int plat_read_byte(void)
+{
+    int c = serial_read();
+
+    byte_wanted = c < 0;
+    return c;
+}
+
+/* --- time --- */
+
+uint64_t plat_usecs(void) { return clock_usecs(); }
+int64_t plat_utc_usecs(void) { return clock_utc_usecs(); }
+int plat_utc_offset(void) { return utc_offset; }
+
+void plat_poll(void)
+{
+    platform_pump_input();
+    platform_flush_screen(false);
+}
+
+static bool anything_waits(void)
+{
+    return input_waiting() || (byte_wanted && serial_waiting());
+}
+
+/* Interrupts are off between the look and the sleep, so nothing arrives in
+ * between unseen. */
+void plat_idle(uint64_t until)
+{
+    uint64_t now;
+
+    if (platform_pump_input())
+        return;
+    platform_flush_screen(true);
+    cpu_interrupts_off();
+    while (!anything_waits() && (now = clock_usecs()) < until) {
+        timer_start(until - now);
+        cpu_sleep();
+        cpu_interrupts_off();
+    }
+    timer_start(TIMER_TICK_USECS);
+    cpu_interrupts_on();
+    platform_pump_input();
+}
+
+/* --- memory --- */
+
+static struct {
+    uint64_t start, end;
+} reservations[MAX_RESERVATIONS];
+static unsigned reservation_count;
+
+static bool is_reserved(uint64_t start, uint64_t end)
+{
+    for (unsigned i = 0; i < reservation_count; i++)
+        if (start < reservations[i].end && end > reservations[i].start)
+            return true;
+    return false;
+}
+
+static bool is_usable(uint64_t start, uint64_t bytes)
+{
+    return start >= FIRST_ADDRESS && start % PAGE_SIZE == 0 &&
+           bytes <= USER_END && start <= USER_END - bytes &&
+           !is_reserved(start, start + bytes);
+}
+
+void *plat_reserve(uint64_t want, uint64_t bytes)
+{
+    static uint64_t next = ANYWHERE;
+
+    bytes = (bytes + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE;
+    if (!bytes || reservation_count == MAX_RESERVATIONS)
+        return NULL;
+    if (!is_usable(want, bytes)) {
+        want = next;
+        if (!is_usable(want, bytes))
+            return NULL;
+    }
+    if (want == next)
+        next += bytes + PAGE_SIZE; /* a hole after each */
+    reservations[reservation_count].start = want;
+    reservations[reservation_count++].end = want + bytes;
+    return (void *)(uintptr_t)want;
+}
+
+int plat_commit(void *p, uint64_t bytes)
+{
+    return vmm_commit((uint64_t)(uintptr_t)p, bytes, PAGE_WRITE) ? -1 : 0;
+}
+
+void plat_decommit(void *p, uint64_t bytes)
+{
+    vmm_decommit((uint64_t)(uintptr_t)p, bytes);
+}
+
+uint64_t plat_memory_limit(void) { return memory_limit; }
+
+/* --- the image: from the store, else as the boot loader left it in RAM ---
+ */
+
+struct plat_image {
+    struct store_image *store; /* NULL: in RAM */
+    uint64_t at;               /* position in RAM */
+};
+
+static struct plat_image open_image;
+
+struct plat_image *plat_image_open(const char *name, uint64_t *size,
+                                   const char **why)
+{
+    memset(&open_image, 0, sizeof open_image);
+    open_image.store = store_open(name, size, why);
+    if (open_image.store)
+        return &open_image;
+    if (!ram_image.bytes)
+        return NULL;
+    *size = ram_image.bytes;
+    return &open_image;
+}
+
+struct plat_image *plat_image_create(const char *name, uint64_t size,
+                                     const char **why)
+{
+    memset(&open_image, 0, sizeof open_image);
+    open_image.store = store_create(name, size, why);
+    return open_image.store ? &open_image : NULL;
+}
+
+int plat_image_read(struct plat_image *im, void *bytes, uint64_t n)
+{
+    if (im->store)
+        return store_read(im->store, bytes, n) ? -1 : 0;
+    if (n > ram_image.bytes - im->at)
+        return -1;
+    memcpy(bytes, phys_to_virt(ram_image.start + im->at), n);
+    im->at += n;
+    return 0;
+}
+
+int plat_image_write(struct plat_image *im, const void *bytes, uint64_t n)
+{
+    return im->store && store_write(im->store, bytes, n) == 0 ? 0 : -1;
+}
+
+/* The loader's copy of the image is of no use once it has been read. */
+int plat_image_close(struct plat_image *im, bool ok)
+{
+    if (im->store)
+        return store_close(im->store, ok) ? -1 : 0;
+    if (ok && im->at == ram_image.bytes) {
+        pmm_free_range(ram_image.start, ram_image.bytes);
+        ram_image.bytes = 0;
+    }
+    return 0;
+}
+
+/* --- the rest --- */
+
+const char *plat_getenv(const char *name) { return NULL; }
+
+const void *plat_asset(const char *name, size_t *n)
+{
+    return asset_find(name, n);
+}

@@ -1,0 +1,107 @@
+/*
+ * platform_screen.c - vm/platform.h's display and clipboard on the bare
+ * machine. The desktop's first picture ends the boot log on the screen.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "drivers/display.h"
+#include "kernel/clock.h"
+#include "kernel/klog.h"
+#include "kernel/platform_metal.h"
+#include "vm/platform.h"
+
+enum { FRAME_USECS = 16000 };
+/* A machine without a screen still answers a size: images divide by it. */
+enum { NO_SCREEN_WIDTH = 1024, NO_SCREEN_HEIGHT = 768 };
+
+static bool desktop_shown;
+
+/* Monitors do not say how large they are; tall ones are taken for dense. */
+static uint32_t scale_for(uint32_t height)
+{
+    return height >= 2800 ? 300 : height >= 2000 ? 200
+           : height >= 1400 ? 150 : 100;
+}
+
+void plat_display_info(struct plat_display *d)
+{
+    struct display *s = display_primary();
+
+    d->width = s ? s->width : NO_SCREEN_WIDTH;
+    d->height = s ? s->height : NO_SCREEN_HEIGHT;
+    d->scale_percent = scale_for(d->height);
+}
+
+void plat_display_want(uint32_t width, uint32_t height) {}
+
+void plat_display_show(const uint32_t *pixels, uint32_t pitch, int32_t left,
+                       int32_t top, int32_t right, int32_t bottom)
+{
+    struct display *s = display_primary();
+
+    if (!s)
+        return;
+    if (!desktop_shown) {
+        desktop_shown = true;
+        klog_screen_off();
+        display_fill(s, 0, 0, (int)s->width, (int)s->height, 0);
+    }
+    display_draw(s, pixels + (size_t)top * (pitch / 4) + left, pitch / 4,
+                 left, top, right - left, bottom - top);
+}
+
+void platform_flush_screen(bool now)
+{
+    static uint64_t next_frame;
+    struct display *s = display_primary();
+    uint64_t time;
+
+    if (!s || !s->dirty_count)
+        return;
+    time = clock_usecs();
+    if (!now && time < next_frame)
+        return;
+    next_frame = time + FRAME_USECS;
+    display_flush(s);
+}
+
+void plat_cursor(const uint32_t *argb, int w, int h, int hot_x, int hot_y)
+{
+    struct display *s = display_primary();
+
+    if (s)
+        display_set_cursor(s, argb, w, h, hot_x, hot_y);
+}
+
+void platform_move_pointer(int x, int y)
+{
+    struct display *s = display_primary();
+
+    if (s)
+        display_move_cursor(s, x, y);
+}
+
+/* --- clipboard: the machine has nobody to share it with --- */
+
+static char *clipboard;
+static size_t clipboard_bytes;
+
+const char *plat_clipboard_get(size_t *n)
+{
+    *n = clipboard_bytes;
+    return clipboard ? clipboard : "";
+}
+
+void plat_clipboard_set(const char *utf8, size_t n)
+{
+    char *copy = malloc(n + 1);
+
+    if (!copy)
+        return; /* the old contents stay */
+    memcpy(copy, utf8, n);
+    copy[n] = 0;
+    free(clipboard);
+    clipboard = copy;
+    clipboard_bytes = n;
+}
