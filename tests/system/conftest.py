@@ -1,0 +1,48 @@
+"""What every system test needs: the built files, the third-party images."""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from machine import BUILD, TOP
+
+IMAGES = os.path.join(os.path.dirname(TOP), "shared", "images")
+PHARO = os.path.join(IMAGES, "empharo-Pharo8-spur64.image")
+CUIS = os.path.join(IMAGES, "cuis5-64")
+
+
+def built(name):
+    path = os.path.join(BUILD, name)
+    assert os.path.exists(path), path + " is not built"
+    return path
+
+
+@pytest.fixture
+def image(tmp_path):
+    """A fresh copy of our image, to be written to."""
+    return shutil.copy(built("aerostat.image"), tmp_path / "aerostat.image")
+
+
+@pytest.fixture
+def pharo(tmp_path):
+    if not os.path.exists(PHARO):
+        pytest.skip("skipped: the third-party images are not here")
+    return shutil.copy(PHARO, tmp_path / "pharo.image")
+
+
+@pytest.fixture
+def cuis(tmp_path):
+    if not os.path.exists(CUIS):
+        pytest.skip("skipped: the third-party images are not here")
+    shutil.copytree(CUIS, tmp_path / "cuis")
+    return tmp_path / "cuis" / "Cuis5.0-3121-64.image"
+
+
+def hosted(*args, cwd=None, timeout=300, vm="aerostat"):
+    """Runs the hosted VM without a window; answers the finished process."""
+    return subprocess.run(
+        [os.path.join(BUILD, vm), "--headless", *map(str, args)],
+        cwd=cwd, timeout=timeout, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+        errors="replace")

@@ -1,0 +1,57 @@
+"""Images that others made, hosted: the Pharo kernel and Cuis 5.0."""
+from conftest import hosted
+
+PHARO_LIST = """Currently installed Command Line Handlers:
+    loadHermes      Loads the hermes files passed as parameter
+    printVersion    Print image version
+    save            Rename the image and changes file"""
+
+CUIS_SCRIPT = """| f |
+f := DirectoryEntry currentDirectory // 'out.txt'.
+f forceWriteStreamDo: [:s | s nextPutAll: (3+4) printString; newLine;
+    nextPutAll: 100 factorial printString size printString; newLine;
+    nextPutAll: Smalltalk allClasses size printString].
+%s
+"""
+
+
+def test_pharo_lists_its_handlers(pharo):
+    first = hosted(pharo)
+    assert first.returncode == 0, first.stderr
+    run = hosted(pharo, "--list")
+    assert run.stdout.rstrip() == PHARO_LIST
+    run = hosted(pharo, "--version")
+    assert run.stdout.startswith(
+        "Image: Pharo-8.0.0+build.1080.sha."
+        "9f5ce2e933bc762841674ca3cf8476248a10247d (64 Bit)")
+    run = hosted(pharo, "no-such-word")
+    assert run.stdout.startswith("Invalid arguments")
+    assert run.returncode == 0
+
+
+def test_cuis_runs_a_script(cuis):
+    script = cuis.parent / "script.st"
+    script.write_text(CUIS_SCRIPT % "Smalltalk quitPrimitive.")
+    run = hosted(cuis, "-s", "script.st", cwd=cuis.parent)
+    assert run.returncode == 0, run.stderr
+    out = (cuis.parent / "out.txt").read_text().split("\n")
+    assert out == ["7", "158", "473"]
+
+
+def test_cuis_saves_and_runs_again(cuis):
+    script = cuis.parent / "script.st"
+    script.write_text(
+        "Smalltalk at: #Kept put: 42.\n"
+        "Smalltalk snapshot: true andQuit: true embedded: false "
+        "clearAllClassState: false.\n")
+    run = hosted(cuis, "-s", "script.st", cwd=cuis.parent)
+    assert run.returncode == 0, run.stderr
+    script.write_text(CUIS_SCRIPT.replace("473", "") %
+                      "Smalltalk quitPrimitive.")
+    script.write_text(
+        "(DirectoryEntry currentDirectory // 'kept.txt') "
+        "forceWriteStreamDo: [:s | s print: (Smalltalk at: #Kept)].\n"
+        "Smalltalk quitPrimitive.\n")
+    run = hosted(cuis, "-s", "script.st", cwd=cuis.parent)
+    assert run.returncode == 0, run.stderr
+    assert (cuis.parent / "kept.txt").read_text() == "42"
