@@ -22,7 +22,7 @@
 #include "kernel/pmm.h"
 #include "kernel/power.h"
 #include "kernel/serial.h"
-#include "kernel/store.h"
+#include "kernel/storage.h"
 #include "kernel/timer.h"
 #include "kernel/trap.h"
 #include "kernel/vmm.h"
@@ -97,6 +97,7 @@ static void start_devices(void)
     pci_init();
     drivers_probe();
     klog_screen_on();
+    storage_init();
 }
 
 static void check_memory(void)

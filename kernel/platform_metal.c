@@ -43,8 +43,11 @@ void platform_init(const struct boot_info *boot, const struct cmdline *c)
     const char *name = cmdline_get(c, "image");
     uint64_t free_bytes = pmm_free_bytes();
 
+    /* The image that was saved last, unless the boot menu names one. */
     if (name && *name)
         image_name = name;
+    else if (store_name(0))
+        image_name = store_name(0);
     if (boot->module_count)
         ram_image = boot->modules[0];
     memory_limit = free_bytes > 2 * KERNEL_RESERVE
@@ -187,8 +190,12 @@ struct plat_image *plat_image_open(const char *name, uint64_t *size,
     open_image.store = store_open(name, size, why);
     if (open_image.store)
         return &open_image;
-    if (!ram_image.bytes)
+    if (!ram_image.bytes) {
+        if (!store_device())
+            *why = "no image: no disk has one, and the boot loader "
+                   "brought none";
         return NULL;
+    }
     *size = ram_image.bytes;
     return &open_image;
 }
