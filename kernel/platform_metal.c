@@ -168,7 +168,20 @@ int plat_commit(void *p, uint64_t bytes)
 
 void plat_decommit(void *p, uint64_t bytes)
 {
-    vmm_decommit((uint64_t)(uintptr_t)p, bytes);
+    vmm_release((uint64_t)(uintptr_t)p, bytes);
+}
+
+void plat_release(void *p, uint64_t bytes)
+{
+    uint64_t start = (uint64_t)(uintptr_t)p;
+
+    for (unsigned i = 0; i < reservation_count; i++) {
+        if (reservations[i].start != start)
+            continue;
+        vmm_release(start, reservations[i].end - start);
+        reservations[i] = reservations[--reservation_count];
+        return;
+    }
 }
 
 uint64_t plat_memory_limit(void) { return memory_limit; }

@@ -46,7 +46,7 @@ METAL_CFLAGS := -std=gnu11 -O2 -g $(WARN) $(METAL_FLAGS) $(METAL_INC) \
   -fno-omit-frame-pointer -fno-strict-aliasing -MMD -MP
 # Interrupt handlers save no SSE registers, so code they may reach uses none.
 KERNEL_CFLAGS := $(METAL_CFLAGS) -mgeneral-regs-only
-METAL_VM_CFLAGS := $(METAL_CFLAGS) -fno-math-errno -ffp-contract=off
+METAL_VM_CFLAGS := $(METAL_CFLAGS) -I$(M)/include -fno-math-errno -ffp-contract=off
 
 KERNEL_SRC := $(sort $(filter-out kernel/mkfont.c, \
   $(wildcard boot/*.c kernel/*.c kernel/*/*.c drivers/*.c)))
@@ -55,7 +55,12 @@ KERNEL_OBJ := $(KERNEL_SRC:%.c=$(M)/%.o) $(KERNEL_ASM:%.S=$(M)/%.S.o) \
   $(M)/console_font.o
 METAL_VM_OBJ := $(patsubst %.c,$(M)/%.o,$(sort $(wildcard vm/*.c)))
 
-$(M)/vm/%.o: vm/%.c $(NEWLIB)/.built
+# stb's headers without the rest of the host's.
+$(M)/include/stb:
+	@mkdir -p $(@D)
+	$(Q)ln -sfn /usr/include/stb $@
+
+$(M)/vm/%.o: vm/%.c $(NEWLIB)/.built | $(M)/include/stb
 	$(call say,CC,"$< (metal)")
 	@mkdir -p $(@D)
 	$(Q)$(METAL_CC) $(METAL_VM_CFLAGS) -c -o $@ $<

@@ -23,7 +23,7 @@ enum {
     MODEM_DTR_RTS_OUT2 = 0x0b, STATUS_RECEIVED = 0x01, STATUS_ROOM = 0x20,
     INTERRUPT_RECEIVED = 0x01,
 };
-enum { QUEUE = 4096, SPINS = 100000 };
+enum { QUEUE = 4096, SPINS = 2000000 };
 
 static bool present;
 static unsigned char queue[QUEUE];
@@ -65,15 +65,20 @@ void serial_enable_irq(void)
     receive(NULL); /* an edge may have passed already */
 }
 
-/* The bound keeps a dead port from stopping the machine. */
+/* Waits for room, but a line that takes nothing (a host that does not read)
+ * is waited for only once: until it moves again, bytes are dropped. */
 static void put(unsigned char c)
 {
-    for (int i = 0; i < SPINS; i++) {
+    static bool stalled;
+
+    for (int i = stalled ? 1 : SPINS; i > 0; i--) {
         if (inb(COM1 + UART_LINE_STATUS) & STATUS_ROOM) {
             outb(COM1 + UART_DATA, c);
+            stalled = false;
             return;
         }
     }
+    stalled = true;
 }
 
 void serial_write(const char *bytes, size_t n)

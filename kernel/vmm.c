@@ -193,7 +193,7 @@ int vmm_commit(uint64_t virt, uint64_t bytes, unsigned flags)
         if (page == NO_PAGE || vmm_map(virt + done, page, flags)) {
             if (page != NO_PAGE)
                 pmm_free(page);
-            vmm_decommit(virt, done);
+            vmm_release(virt, done);
             return -ENOMEM;
         }
         memset(phys_to_virt(page), 0, PAGE_SIZE);
@@ -201,13 +201,21 @@ int vmm_commit(uint64_t virt, uint64_t bytes, unsigned flags)
     return 0;
 }
 
-void vmm_decommit(uint64_t virt, uint64_t bytes)
+/* Reserved ranges may be huge and empty: absent tables are passed over 2 MiB
+ * at a time. */
+void vmm_release(uint64_t virt, uint64_t bytes)
 {
-    for (uint64_t done = 0; done < bytes; done += PAGE_SIZE) {
-        uint64_t page = vmm_unmap(virt + done);
+    uint64_t end = virt + bytes, page;
 
+    while (virt < end) {
+        if (!entry_at(virt, 0, false)) {
+            virt = (virt / LARGE_PAGE + 1) * LARGE_PAGE;
+            continue;
+        }
+        page = vmm_unmap(virt);
         if (page)
             pmm_free(page);
+        virt += PAGE_SIZE;
     }
 }
 

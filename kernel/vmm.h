@@ -44,7 +44,7 @@ bool vmm_translate(uint64_t virt, uint64_t *phys);
  * 0 or -ENOMEM. */
 int vmm_commit(uint64_t virt, uint64_t bytes, unsigned flags);
 /* Gives back whatever is mapped in the range. */
-void vmm_decommit(uint64_t virt, uint64_t bytes);
+void vmm_release(uint64_t virt, uint64_t bytes);
 
 /* Device memory, mapped for ever; NULL: no memory for page tables. */
 volatile void *vmm_map_device(uint64_t phys, uint64_t bytes, unsigned flags);
