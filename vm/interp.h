@@ -73,6 +73,7 @@ struct vm {
     struct vm_options options;
     struct interp_stats stats;
     uint64_t started_usecs;
+    uint64_t parameters[80]; /* of primitive 254: kept for the image only */
     uint32_t session; /* handles of an earlier one are refused */
     char image_name[1024];
 };
@@ -93,6 +94,8 @@ void vm_scavenge(struct vm *vm);
 uint64_t vm_full_gc(struct vm *vm);
 /* heap_become with frames, registers and caches put right. */
 int vm_become(struct vm *vm, oop from, oop to, bool two_way, bool copy_hash);
+/* After forwarders were made: frees frames, registers and caches of them. */
+void vm_follow_forwarders(struct vm *vm);
 /* Slot i of any object as if frames were contexts; stackp of a context. */
 oop vm_slot(struct vm *vm, oop o, uint64_t i);
 void vm_set_slot(struct vm *vm, oop o, uint64_t i, oop value);

@@ -445,7 +445,7 @@ void vm_finish_primitive(struct vm *vm, cached_primitive p, int argc, int r)
         if (r == PRIM_NO_SWITCH)
             may_switch = false;
         if (r > 0) {
-            vm->prim_error = r;
+            vm->prim_error = r > PRIM_TRY_FAILED ? PRIM_TRY_FAILED - r : r;
             may_switch = code_primitive(vm->method) != 198;
             activate_failed(vm, vm->method, argc);
         }

@@ -21,6 +21,7 @@ enum prim_result {
 #define PRIM_ERROR(code, name, symbol) PRIM_ERR_##name = code,
 #include "vm/errors.def"
 #undef PRIM_ERROR
+    PRIM_TRY_FAILED = 1000, /* plus the code of a primitive that was tried */
 };
 
 typedef int prim_fn(struct vm *vm, int argc);
@@ -39,6 +40,9 @@ prim_fn *prim_numbered(unsigned number);
  * end in NUL. */
 prim_fn *prim_named(const char *module, size_t module_len, const char *name,
                     size_t name_len);
+
+/* Name of the index-th module there is, or NULL. */
+const char *prim_module(unsigned index);
 
 /* Operand i counted from the receiver: 0 is the receiver, 1 the first arg. */
 static inline oop prim_operand(const struct vm *vm, int argc, int i)

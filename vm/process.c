@@ -186,6 +186,17 @@ void process_wait_on(struct vm *vm, oop list)
     process_switch_to_highest(vm);
 }
 
+bool process_yield(struct vm *vm)
+{
+    oop active = vm_active_process(vm);
+
+    if (list_is_empty(vm, run_list(vm, priority_of(active))))
+        return false;
+    process_put_to_sleep(vm, active, false);
+    process_switch_to_highest(vm);
+    return true;
+}
+
 oop process_take_first(struct vm *vm, oop list)
 {
     return remove_first(vm, list);

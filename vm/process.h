@@ -21,4 +21,6 @@ void process_resume(struct vm *vm, oop process);
 /* The running process waits in `list`; the next one runs. */
 void process_wait_on(struct vm *vm, oop list);
 void process_switch_to_highest(struct vm *vm);
+/* Lets others of the same priority run; false: there are none. */
+bool process_yield(struct vm *vm);
 oop process_take_first(struct vm *vm, oop list);
