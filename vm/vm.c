@@ -14,11 +14,6 @@
 
 static struct vm *running; /* for dumps, which know no vm */
 
-struct heap *vm_heap(struct vm *vm)
-{
-    return &vm->heap;
-}
-
 static unsigned wanted_pages(const struct vm *vm)
 {
     unsigned n = vm->heap.want_stack_pages;
