@@ -17,6 +17,7 @@ struct form {
     uint32_t *bits;
     int width, height;
     unsigned depth;  /* 1 2 4 8 16 32 */
+    unsigned word_shift; /* log2 of the pixels in a word */
     bool msb_first;  /* leftmost pixel in a word's high bits (depth > 0) */
     uint32_t words;  /* of a row */
     bool immutable;
@@ -29,7 +30,7 @@ uint32_t form_indexed_colour(unsigned pixel);
 
 static inline unsigned form_shift(const struct form *f, int x)
 {
-    unsigned in_word = (unsigned)x % (32 / f->depth) * f->depth;
+    unsigned in_word = ((unsigned)x & ((1u << f->word_shift) - 1)) * f->depth;
 
     return f->msb_first ? 32 - f->depth - in_word : in_word;
 }
@@ -43,7 +44,7 @@ static inline uint32_t *form_row(const struct form *f, int y)
 }
 static inline uint32_t *form_word(const struct form *f, int x, int y)
 {
-    return form_row(f, y) + (unsigned)x / (32 / f->depth);
+    return form_row(f, y) + ((unsigned)x >> f->word_shift);
 }
 /* A pixel inside the form, not converted. */
 static inline uint32_t form_pixel(const struct form *f, int x, int y)

@@ -25,6 +25,7 @@ static bool load_depth(struct form *f, oop o)
     if (d < 1 || d > 32 || (d & (d - 1)))
         return false;
     f->depth = (unsigned)d;
+    f->word_shift = (unsigned)__builtin_ctz(32 / f->depth);
     return true;
 }
 
