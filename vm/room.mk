@@ -42,4 +42,4 @@ $(BUILD)/asan/vm/hosted/window_sdl.o: VM_CFLAGS += $(SDL_CFLAGS)
 
 -include $(HOSTED_OBJ:.o=.d) $(ASAN_OBJ:.o=.d)
 
-LANDCHECK += $(HOSTED_OBJ)
+LANDCHECK += $(BUILD)/aerostat
