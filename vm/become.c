@@ -14,7 +14,7 @@
 static bool is_fixed_object(const struct heap *h, oop o)
 {
     return o == h->nil || o == h->true_ || o == h->false_ ||
-           o == h->special || class_index_of(o) < CLS_LARGE_NEGATIVE;
+           class_index_of(o) < CLS_LARGE_NEGATIVE;
 }
 
 static int check_one(const struct heap *h, oop o)
@@ -217,6 +217,7 @@ int heap_become(struct heap *h, oop from, oop to, bool two_way,
         return PRIM_ERR_NO_MEMORY;
     classes = names_class(from) || names_class(to);
     error = become_all(h, from, to, two_way, copy_hash);
+    h->special = heap_follow(h->special);
     if (classes)
         follow_class_table(h);
     return error;

@@ -180,6 +180,19 @@ static void cannot_return(struct vm *vm, oop v)
     send_to_context(vm, SPL_SEL_CANNOT_RETURN, 1);
 }
 
+/* Goes on in `ctx` with the answer v. Image code that jumps into a context
+ * pops its last value to have it returned again; when that was the last temp,
+ * it is one still. */
+static void resume_with(struct vm *vm, oop ctx, oop v)
+{
+    uint64_t n = context_is_married(ctx) ? UINT64_MAX : raw_stackp(ctx);
+
+    vm_resume(vm, ctx);
+    if (n < frame_num_temps(vm->fp))
+        *frame_value(vm->fp, n) = v;
+    *--vm->sp = v;
+}
+
 static void return_from_base(struct vm *vm, oop v)
 {
     oop sender = heap_follow(vm->fp[FRAME_PC]);
@@ -190,8 +203,7 @@ static void return_from_base(struct vm *vm, oop v)
     }
     frame_widow(vm, vm->fp);
     page_free(vm, vm->page);
-    vm_resume(vm, sender);
-    *--vm->sp = v;
+    resume_with(vm, heap_follow(sender), v);
 }
 
 void vm_local_return(struct vm *vm, oop v)
@@ -272,8 +284,7 @@ static void return_through_contexts(struct vm *vm, oop home, oop v)
             break;
         ctx = heap_follow(next);
     }
-    vm_resume(vm, sender);
-    *--vm->sp = v;
+    resume_with(vm, heap_follow(sender), v);
 }
 
 static void non_local_return(struct vm *vm, oop v)
