@@ -62,6 +62,8 @@ static const char *attribute(struct vm *vm, int64_t id)
         return vm->image_name;
     if (id >= 2 && id < 2 + (int64_t)vm->options.argc)
         return vm->options.argv[id - 2];
+    if (id == -1 && vm->options.headless)
+        return "-headless"; /* what images look for before they open a UI */
     switch (id) {
     case 1001: return "unix"; /* how buttons and paths are understood */
     case 1002: return "1.0";

@@ -10,6 +10,7 @@ struct vm;
 struct vm_options {
     uint64_t memory_limit;   /* bytes the heap may take; 0: the platform's */
     uint64_t eden_bytes;     /* 0: the image's wish or the default */
+    bool headless;           /* system attribute -1: nobody watches */
     bool stats;              /* print counters at exit */
     bool stress_gc;          /* collect at every safepoint */
     bool check_heap;         /* verify the whole heap after each collection */

@@ -60,9 +60,10 @@ static void screen_size(const char *text)
 static char **parse_options(char **argv, struct vm_options *o)
 {
     for (; *argv && **argv == '-'; argv++) {
-        if (!strcmp(*argv, "--headless"))
+        if (!strcmp(*argv, "--headless")) {
+            o->headless = true;
             screen_headless();
-        else if (!strcmp(*argv, "--stats"))
+        } else if (!strcmp(*argv, "--stats"))
             o->stats = true;
         else if (!strcmp(*argv, "--stress-gc"))
             o->stress_gc = true;
