@@ -15,13 +15,23 @@ $(BUILD)/imagebuilder: $(BUILDER_OBJ)
 
 -include $(BUILDER_OBJ:.o=.d)
 
-$(BUILD)/aerostat.image: $(BUILD)/imagebuilder $(IMAGE_SRC) \
+# Character properties, generated (Debian package unicode-data).
+UNICODE_DATA ?= /usr/share/unicode/UnicodeData.txt
+GEN_SRC := $(BUILD)/gen/Unicode-Data/UnicodeData.class.st
+
+$(BUILD)/gen/Unicode-Data/UnicodeData.class.st: image/unicode/tables.awk \
+                                                $(UNICODE_DATA)
+	@mkdir -p $(@D)
+	$(call say,GEN,$@)
+	$(Q)awk -f $< $(UNICODE_DATA) > $@
+
+$(BUILD)/aerostat.image: $(BUILD)/imagebuilder $(IMAGE_SRC) $(GEN_SRC) \
                          image/load.order
 	$(call say,IMAGE,$@)
-	$(Q)$(BUILD)/imagebuilder image/src $@
+	$(Q)$(BUILD)/imagebuilder image/src $@ $(BUILD)/gen
 
-image-check: $(BUILD)/imagebuilder ## compile all Smalltalk sources, report errors
-	$(Q)$(BUILD)/imagebuilder --check image/src
+image-check: $(BUILD)/imagebuilder $(GEN_SRC) ## compile all Smalltalk sources, report errors
+	$(Q)$(BUILD)/imagebuilder --check image/src $(BUILD)/gen
 
 .PHONY: image-check
 LANDCHECK += $(BUILD)/imagebuilder

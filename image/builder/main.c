@@ -1,7 +1,8 @@
 /*
  * main.c - the builder's command line.
  *
- *   imagebuilder SRC IMAGE          build the packages of SRC/../load.order
+ *   imagebuilder SRC IMAGE [DIR...] build the packages of SRC/../load.order,
+ *                                   then those of each DIR (generated ones)
  *   imagebuilder --check DIR...     compile everything below each DIR, report
  *                                   all errors and selectors that nobody has
  */
@@ -156,13 +157,15 @@ static int check(int count, char **roots)
     return error_count != 0;
 }
 
-static int build(const char *src, const char *path)
+static int build(const char *src, const char *path, int count, char **more)
 {
     oop_t specials;
 
     declare_system_globals();
     read_order(src);
     read_all_packages(src);
+    for (int i = 0; i < count; i++)
+        read_all_packages(more[i]);
     link_classes();
     compile_all();
     if (error_count)
@@ -183,9 +186,10 @@ int main(int argc, char **argv)
 {
     if (argc >= 3 && !strcmp(argv[1], "--check"))
         return check(argc - 2, argv + 2);
-    if (argc == 3 && argv[1][0] != '-')
-        return build(argv[1], argv[2]);
-    fputs("usage: imagebuilder SRC IMAGE | imagebuilder --check DIR...\n",
+    if (argc >= 3 && argv[1][0] != '-')
+        return build(argv[1], argv[2], argc - 3, argv + 3);
+    fputs("usage: imagebuilder SRC IMAGE [DIR...] | "
+          "imagebuilder --check DIR...\n",
           stderr);
     return 2;
 }
