@@ -307,8 +307,7 @@ int prim_new_method(struct vm *vm, int argc)
 {
     struct heap *h = &vm->heap;
     oop class = vm->sp[2], n = vm->sp[1], head = vm->sp[0], m;
-    uint64_t literals, i;
-    int error = PRIM_ERR_BAD_RECEIVER;
+    uint64_t literals, i, size;
 
     if (argc != 2 || !is_class(class) ||
         ((class_format(class) >> 16) & 31) != FMT_CODE)
@@ -317,10 +316,11 @@ int prim_new_method(struct vm *vm, int argc)
         int_value(n) > 1 << 28)
         return PRIM_ERR_BAD_ARGUMENT;
     literals = (uint64_t)int_value(head) & 0x7fff;
-    m = heap_instantiate(h, class, (literals + 1) * 8 + (uint64_t)int_value(n),
-                         &error);
+    size = (literals + 1) * 8 + (uint64_t)int_value(n);
+    m = heap_new(h, heap_class_hash(h, class), FMT_CODE + (-size & 7),
+                 (size + 7) / 8);
     if (!m)
-        return error;
+        return PRIM_ERR_NO_MEMORY;
     slots(m)[0] = head;
     for (i = 1; i <= literals; i++)
         slots(m)[i] = h->nil;

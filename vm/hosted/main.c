@@ -4,6 +4,7 @@
 #include "vm/hosted/hosted.h"
 #include "vm/vm.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +86,14 @@ static char **parse_options(char **argv, struct vm_options *o)
     return argv;
 }
 
+/* Images take their directory from their name, so it must be absolute. */
+static const char *absolute(const char *name)
+{
+    static char path[PATH_MAX];
+
+    return realpath(name, path) ? path : name;
+}
+
 int main(int argc, char **argv)
 {
     struct vm_options options = { .vm_path = argc ? argv[0] : "aerostat" };
@@ -94,7 +103,7 @@ int main(int argc, char **argv)
 
     if (!*rest)
         wrong_usage(NULL);
-    options.image_name = *rest++;
+    options.image_name = absolute(*rest++);
     options.argv = rest;
     while (rest[options.argc])
         options.argc++;
