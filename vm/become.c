@@ -17,6 +17,15 @@ static bool is_fixed_object(const struct heap *h, oop o)
            class_index_of(o) < CLS_LARGE_NEGATIVE;
 }
 
+/* An Array that may take the place of the special objects. */
+static bool can_be_special(const struct heap *h, oop o)
+{
+    return is_pointer(o) && class_index_of(o) == CLS_ARRAY &&
+           slot_count(o) > SPL_SEL_CANNOT_INTERPRET &&
+           slot(o, SPL_NIL) == h->nil && slot(o, SPL_FALSE) == h->false_ &&
+           slot(o, SPL_TRUE) == h->true_;
+}
+
 static int check_one(const struct heap *h, oop o)
 {
     if (is_immediate(o) || is_fixed_object(h, o))
@@ -29,8 +38,11 @@ static int check_one(const struct heap *h, oop o)
 static int check_pair(const struct heap *h, oop from, oop to, bool two_way,
                       bool copy_hash)
 {
-    int error = check_one(h, from);
+    int error;
 
+    if (from == h->special && !two_way)
+        return can_be_special(h, to) ? PRIM_OK : PRIM_ERR_INAPPROPRIATE;
+    error = check_one(h, from);
     if (error)
         return error;
     if (two_way)
@@ -156,6 +168,25 @@ static void replace(struct heap *h, oop from, oop to, bool copy_hash)
     make_forwarder(h, from, to);
 }
 
+/* Images replace the special objects by longer ones. The machine reads
+ * SPL_SIZE of them, so the new array is a copy with at least that many. */
+static int replace_special(struct heap *h, oop to)
+{
+    uint64_t n = slot_count(to);
+    oop copy = heap_new_old(h, CLS_ARRAY, FMT_ARRAY,
+                            n < SPL_SIZE ? SPL_SIZE : n);
+
+    if (!copy)
+        return PRIM_ERR_NO_MEMORY;
+    memcpy(slots(copy), slots(to), 8 * n);
+    set_raw_hash(copy, raw_hash(h->special));
+    check_barrier(h, copy);
+    make_forwarder(h, h->special, copy);
+    make_forwarder(h, to, copy);
+    h->special = copy;
+    return PRIM_OK;
+}
+
 static void follow_class_table(struct heap *h)
 {
     uint32_t page, i;
@@ -182,6 +213,8 @@ static int become_all(struct heap *h, oop from, oop to, bool two_way,
             continue;
         if (two_way)
             error = exchange(h, a, b);
+        else if (a == h->special)
+            error = replace_special(h, b);
         else if (is_pointer(a) && !is_fixed_object(h, a))
             replace(h, a, b, copy_hash);
     }
