@@ -1,0 +1,71 @@
+# Boot media: the CD image, the stick image with room to save on it, and the
+# disk that `make run` keeps.
+
+DISK_MB ?= 1024
+STICK_FAT_MB ?= 64
+STICK_STORE_MB ?= 256
+STORE_GUID := 7A05E7A0-4D70-4E4F-B00B-5A11BA110001
+ACCEL ?= tcg
+MEM ?= 512
+
+I := $(BUILD)/iso
+# The image is not made by every build: without one the kernel says so.
+ISO_IMAGE := $(wildcard $(BUILD)/aerostat.image)
+GRUB_MKRESCUE := grub-mkrescue --compress=xz --fonts= --locales= --themes=
+
+$(BUILD)/mkstore: iso/mkstore.c kernel/store.c drivers/block.c
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -O2 -I. $(WARN) -o $@ $^
+
+$(I)/.staged: iso/grub.cfg $(BUILD)/kernel.elf $(ISO_IMAGE)
+	$(Q)rm -rf $(I) && mkdir -p $(I)/root/boot/grub
+	$(Q)cp iso/grub.cfg $(I)/root/boot/grub/
+	$(Q)cp $(BUILD)/kernel.elf $(I)/root/boot/
+	$(Q)$(if $(ISO_IMAGE),cp $(ISO_IMAGE) $(I)/root/boot/)
+	$(Q)touch $@
+
+$(BUILD)/aerostat.iso: $(I)/.staged
+	$(call say,ISO,$@)
+	$(Q)$(GRUB_MKRESCUE) -o $@ $(I)/root --mbr-force-bootable \
+	  >$(I)/log 2>&1 || { cat $(I)/log; exit 1; }
+
+# A FAT32 volume for files and an image store behind the same ISO.
+$(BUILD)/aerostat.img: $(I)/.staged $(BUILD)/mkstore
+	$(call say,STICK,$@)
+	$(Q)rm -f $(I)/fat.img $(I)/store.img
+	$(Q)truncate -s $(STICK_FAT_MB)M $(I)/fat.img
+	$(Q)truncate -s $(STICK_STORE_MB)M $(I)/store.img
+	$(Q)mformat -i $(I)/fat.img -F -c 1 -v AEROSTAT ::
+	$(Q)$(BUILD)/mkstore $(I)/store.img 0 $$(($(STICK_STORE_MB) * 2048))
+	$(Q)$(GRUB_MKRESCUE) -o $@ $(I)/root --mbr-force-bootable \
+	  -append_partition 3 0x0c $(I)/fat.img \
+	  -append_partition 4 $(STORE_GUID) $(I)/store.img \
+	  >$(I)/log 2>&1 || { cat $(I)/log; exit 1; }
+	$(Q)rm -f $(I)/fat.img $(I)/store.img
+
+# Made once and then kept: what is saved under `make run` lives here.
+$(BUILD)/disk.img: | $(BUILD)/mkstore
+	$(call say,DISK,$@)
+	$(Q)sh iso/mkdisk.sh $@.new $(DISK_MB) $(STORE_GUID) $(BUILD)/mkstore
+	$(Q)mv $@.new $@
+
+iso: $(BUILD)/aerostat.iso ## the CD image, for BIOS and UEFI
+stick: $(BUILD)/aerostat.img ## the image for a USB stick, with room to save
+.PHONY: iso stick
+
+# --- make run ---
+
+QEMU_RUN = qemu-system-x86_64 -M q35 -accel $(ACCEL) -m $(MEM) -vga std \
+  -cdrom $(BUILD)/aerostat.iso -boot d \
+  -drive if=none,id=disk,format=raw,file=$(BUILD)/disk.img \
+  -device virtio-blk-pci,drive=disk -serial stdio
+
+run-qemu: $(BUILD)/aerostat.iso $(BUILD)/disk.img
+	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then \
+	  exec $(QEMU_RUN); \
+	else \
+	  echo "No display here: connect a VNC viewer to 127.0.0.1:5900"; \
+	  exec $(QEMU_RUN) -display none -vnc 127.0.0.1:0; \
+	fi
+.PHONY: run-qemu
