@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 enum {
-    BOOT_RANGES = 256, BOOT_MODULES = 8, BOOT_LINE = 2048, BOOT_NAME = 64,
+    BOOT_RANGES = 256, BOOT_MODULES = 8, BOOT_LINE = 1024, BOOT_NAME = 64,
     BOOT_RSDP = 36,
 };
 

@@ -3,6 +3,7 @@
  * image's first. Reads top to bottom; no step looks back.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "boot/boot_info.h"
 #include "drivers/bochs.h"
@@ -14,6 +15,7 @@
 #include "kernel/clock.h"
 #include "kernel/cmdline.h"
 #include "kernel/cpu.h"
+#include "kernel/fwcfg.h"
 #include "kernel/irq.h"
 #include "kernel/klog.h"
 #include "kernel/panic.h"
@@ -36,9 +38,14 @@ static struct cmdline options;
 
 static void read_options(const struct boot_info *boot)
 {
+    static char line[CMDLINE_BYTES];
+    size_t n = strlen(boot->command_line);
     const char *value;
 
-    cmdline_parse(&options, boot->command_line);
+    memcpy(line, boot->command_line, n);
+    line[n++] = ' ';
+    fwcfg_arguments(line + n, sizeof line - n);
+    cmdline_parse(&options, line);
     value = cmdline_get(&options, "exit");
     if (value && value[0] == 'i')
         power_use_exit_device();

@@ -33,6 +33,7 @@ enum { MAX_RESERVATIONS = 64, FIRST_ADDRESS = 0x10000 };
 
 static const char *image_name = "aerostat";
 static struct boot_module ram_image; /* bytes 0: none, or used up */
+static bool prefer_ram; /* command line `fresh` */
 static uint64_t memory_limit;
 static int utc_offset; /* seconds */
 
@@ -50,6 +51,7 @@ void platform_init(const struct boot_info *boot, const struct cmdline *c)
         image_name = store_name(0);
     if (boot->module_count)
         ram_image = boot->modules[0];
+    prefer_ram = cmdline_get(c, "fresh") != NULL;
     memory_limit = free_bytes > 2 * KERNEL_RESERVE
                        ? free_bytes - KERNEL_RESERVE
                        : free_bytes / 2;
@@ -200,7 +202,8 @@ struct plat_image *plat_image_open(const char *name, uint64_t *size,
                                    const char **why)
 {
     memset(&open_image, 0, sizeof open_image);
-    open_image.store = store_open(name, size, why);
+    if (!prefer_ram || !ram_image.bytes)
+        open_image.store = store_open(name, size, why);
     if (open_image.store)
         return &open_image;
     if (!ram_image.bytes) {

@@ -9,7 +9,11 @@ UNIT_CFLAGS := -std=gnu11 -g -O1 -I. $(WARN) -Wno-missing-prototypes $(SAN)
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 UNIT_VM := $(patsubst %.c,$(BUILD)/asan/%.o,$(wildcard vm/*.c))
 
-UNIT_NO_VM := test_store test_fat test_partition
+UNIT_NO_VM := test_store test_fat test_partition test_cmdline test_frames \
+  test_acpi
+UNIT_EXTRA_test_cmdline := kernel/cmdline.c
+UNIT_EXTRA_test_frames := kernel/frames.c
+UNIT_EXTRA_test_acpi := kernel/acpi_s5.c kernel/rtc.c
 UNIT_EXTRA_test_store := kernel/store.c drivers/block.c
 UNIT_EXTRA_test_fat := kernel/fat.c kernel/fat_dir.c kernel/fat_volume.c \
   drivers/block.c
