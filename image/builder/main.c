@@ -53,7 +53,7 @@ static void read_order(const char *src)
 static bool is_read(const char *name)
 {
     for (size_t i = 0; i < world.packages.n; i++)
-        if (world.packages.at[i]->name == name && !world.lenient)
+        if (world.packages.at[i]->name == name)
             return true;
     return false;
 }
@@ -63,7 +63,8 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* When building: what load.order does not name comes last, cold, by name. */
+/* What was not read yet, cold, by name: when building, what load.order does
+ * not say. */
 static void read_all_packages(const char *root)
 {
     DIR *d = opendir(root);
@@ -141,7 +142,7 @@ static int check(int count, char **roots)
 
     world.lenient = true;
     declare_system_globals();
-    for (int i = 0; i < count; i++)
+    for (int i = count; i-- > 0;) /* a later root's package wins */
         read_all_packages(roots[i]);
     link_classes();
     done = compile_all();
