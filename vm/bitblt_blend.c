@@ -14,7 +14,8 @@ bool blt_is_blend(const struct blt *b)
     if (b->rule != RULE_ALPHA_SCALED && b->rule != RULE_COMPONENT_ALPHA)
         return false;
     return b->dest.depth == 16 || (b->dest.depth == 8 && b->map.present) ||
-           (b->dest.depth == 32 && b->rule == RULE_ALPHA_SCALED);
+           (b->dest.depth == 32 && b->rule == RULE_ALPHA_SCALED &&
+            !b->map.present && !b->halftone);
 }
 
 static uint32_t blend(const struct blt *b, uint32_t s, uint32_t d)

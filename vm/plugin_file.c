@@ -36,11 +36,11 @@ bool file_path(oop o, char *to)
     if (!is_bytes(o))
         return false;
     n = byte_count(o);
-    if (n >= PATH_MAX_BYTES || memchr(bytes(o), 0, n))
+    if (n >= PATH_MAX_BYTES)
         return false;
     memcpy(to, bytes(o), n);
     to[n] = 0;
-    return true;
+    return strlen(to) == n;
 }
 
 int file_error(int64_t error)
