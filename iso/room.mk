@@ -9,8 +9,8 @@ ACCEL ?= tcg
 MEM ?= 512
 
 I := $(BUILD)/iso
-# The image is not made by every build: without one the kernel says so.
-ISO_IMAGE := $(wildcard $(BUILD)/aerostat.image)
+# Another image may travel instead, or none: `make iso ISO_IMAGE=`
+ISO_IMAGE ?= $(BUILD)/aerostat.image
 GRUB_MKRESCUE := grub-mkrescue --compress=xz --fonts= --locales= --themes=
 
 $(BUILD)/mkstore: iso/mkstore.c kernel/store.c drivers/block.c
@@ -22,7 +22,7 @@ $(I)/.staged: iso/grub.cfg $(BUILD)/kernel.elf $(ISO_IMAGE)
 	$(Q)rm -rf $(I) && mkdir -p $(I)/root/boot/grub
 	$(Q)cp iso/grub.cfg $(I)/root/boot/grub/
 	$(Q)cp $(BUILD)/kernel.elf $(I)/root/boot/
-	$(Q)$(if $(ISO_IMAGE),cp $(ISO_IMAGE) $(I)/root/boot/)
+	$(Q)$(if $(ISO_IMAGE),cp $(ISO_IMAGE) $(I)/root/boot/aerostat.image)
 	$(Q)touch $@
 
 $(BUILD)/aerostat.iso: $(I)/.staged

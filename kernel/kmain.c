@@ -123,6 +123,8 @@ _Noreturn static void start_image(void)
         .image_name = platform_image_name(),
         .argc = (int)options.image_arg_count,
         .argv = options.image_args,
+        .headless = options.image_arg_count > 0 ||
+                    cmdline_get(&options, "headless") != NULL,
         .stats = cmdline_get(&options, "stats") != NULL,
     };
     const char *why = NULL;
