@@ -120,7 +120,7 @@ _Noreturn static void start_image(void)
     static char path[] = "/aerostat";
     struct vm_options vm_options = {
         .vm_path = path,
-        .image_name = platform_image_name(),
+        .image_name = platform_image_path(),
         .argc = (int)options.image_arg_count,
         .argv = options.image_args,
         .headless = options.image_arg_count > 0 ||
@@ -131,9 +131,9 @@ _Noreturn static void start_image(void)
     struct vm *vm = vm_create(&vm_options, &why);
 
     if (!vm)
-        refuse("%s: %s", platform_image_name(), why ? why : "cannot be read");
+        refuse("%s: %s", platform_image_path(), why ? why : "cannot be read");
     klog("image: %s, %llu ms after the kernel's entry\n",
-         platform_image_name(), (unsigned long long)(clock_usecs() / 1000));
+         platform_image_path(), (unsigned long long)(clock_usecs() / 1000));
     platform_start_heartbeat();
     vm_run(vm);
 }

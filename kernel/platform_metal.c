@@ -31,7 +31,7 @@ enum { MAX_RESERVATIONS = 64, FIRST_ADDRESS = 0x10000 };
 
 /* --- life --- */
 
-static const char *image_name = "aerostat";
+static char image_path[STORE_NAME_MAX + 16];
 static struct boot_module ram_image; /* bytes 0: none, or used up */
 static bool prefer_ram; /* command line `fresh` */
 static uint64_t memory_limit;
@@ -45,10 +45,10 @@ void platform_init(const struct boot_info *boot, const struct cmdline *c)
     uint64_t free_bytes = pmm_free_bytes();
 
     /* The image that was saved last, unless the boot menu names one. */
-    if (name && *name)
-        image_name = name;
-    else if (store_name(0))
-        image_name = store_name(0);
+    if (!name || !*name)
+        name = store_name(0) ? store_name(0) : "aerostat";
+    snprintf(image_path, sizeof image_path, "/%.*s.image", STORE_NAME_MAX,
+             name);
     if (boot->module_count)
         ram_image = boot->modules[0];
     prefer_ram = cmdline_get(c, "fresh") != NULL;
@@ -60,7 +60,7 @@ void platform_init(const struct boot_info *boot, const struct cmdline *c)
 
 void platform_start_heartbeat(void) { timer_set_hook(vm_force_check); }
 
-const char *platform_image_name(void) { return image_name; }
+const char *platform_image_path(void) { return image_path; }
 
 void plat_panic(const char *message) { panic("%s", message); }
 
@@ -198,12 +198,26 @@ struct plat_image {
 
 static struct plat_image open_image;
 
+/* Images believe in paths: "/name.image" is what the store calls "name". */
+static const char *store_key(const char *path)
+{
+    static char key[STORE_NAME_MAX + 1];
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    size_t n = strlen(name), suffix = sizeof ".image" - 1;
+
+    if (n > suffix && strcmp(name + n - suffix, ".image") == 0)
+        n -= suffix;
+    snprintf(key, sizeof key, "%.*s", (int)n, name);
+    return key;
+}
+
 struct plat_image *plat_image_open(const char *name, uint64_t *size,
                                    const char **why)
 {
     memset(&open_image, 0, sizeof open_image);
     if (!prefer_ram || !ram_image.bytes)
-        open_image.store = store_open(name, size, why);
+        open_image.store = store_open(store_key(name), size, why);
     if (open_image.store)
         return &open_image;
     if (!ram_image.bytes) {
@@ -220,7 +234,7 @@ struct plat_image *plat_image_create(const char *name, uint64_t size,
                                      const char **why)
 {
     memset(&open_image, 0, sizeof open_image);
-    open_image.store = store_create(name, size, why);
+    open_image.store = store_create(store_key(name), size, why);
     return open_image.store ? &open_image : NULL;
 }
 

@@ -13,8 +13,9 @@ struct cmdline;
 void platform_init(const struct boot_info *boot, const struct cmdline *c);
 /* Before vm_run: from here on the timer makes the VM reach safepoints. */
 void platform_start_heartbeat(void);
-/* The image to run: `image=NAME`, or "aerostat". */
-const char *platform_image_name(void);
+/* The image to run, as a path: `image=NAME` or "aerostat" in the store is
+ * "/NAME.image" to the image. */
+const char *platform_image_path(void);
 
 /* platform_input.c: moves waiting input to the VM's event queue; true if
  * there was any. */
