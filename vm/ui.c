@@ -232,26 +232,36 @@ static void wheel_event(struct vm *vm, const struct vm_event *e)
     }
 }
 
-void vm_post_event(const struct vm_event *e)
+/* Smalltalks call the Alt key of a PC command; both bits say so. */
+static int with_command(int modifiers)
 {
+    return modifiers & VM_MOD_ALT ? modifiers | VM_MOD_CMD : modifiers;
+}
+
+void vm_post_event(const struct vm_event *posted)
+{
+    struct vm_event e = *posted;
     struct vm *vm = the_vm;
 
     if (!vm || !vm->ui)
         return;
-    switch (e->type) {
+    switch (e.type) {
     case VM_EVENT_MOUSE:
-        vm->ui->pointer = (struct ui_pointer){ e->arg[0], e->arg[1],
-                                               e->arg[2], e->arg[3] };
-        enqueue(vm, e->type, e->arg);
+        e.arg[3] = with_command(e.arg[3]);
+        vm->ui->pointer = (struct ui_pointer){ e.arg[0], e.arg[1], e.arg[2],
+                                               e.arg[3] };
+        enqueue(vm, e.type, e.arg);
         break;
     case VM_EVENT_KEY:
-        key_event(vm, e);
+        e.arg[2] = with_command(e.arg[2]);
+        key_event(vm, &e);
         break;
     case VM_EVENT_WHEEL:
-        wheel_event(vm, e);
+        e.arg[2] = with_command(e.arg[2]);
+        wheel_event(vm, &e);
         break;
     default:
-        enqueue(vm, e->type, e->arg);
+        enqueue(vm, e.type, e.arg);
         break;
     }
 }

@@ -19,6 +19,11 @@ static SDL_Surface *picture; /* screen.pixels, as SDL sees them */
 static const uint32_t *picture_pixels;
 static bool text_is_typed; /* the key's char was posted already */
 
+/* As of the event being handled; SDL's own state is ahead, at the last one
+ * that has arrived. */
+static Uint32 buttons;
+static int modifiers;
+
 /* --- life --- */
 
 bool window_open(void)
@@ -109,10 +114,8 @@ void window_cursor(const uint32_t *argb, int w, int h, int hot_x, int hot_y)
 
 /* --- keys --- */
 
-static int modifiers(void)
+static int modifiers_of(Uint16 m)
 {
-    SDL_Keymod m = SDL_GetModState();
-
     return (m & KMOD_SHIFT ? VM_MOD_SHIFT : 0) |
            (m & KMOD_CTRL ? VM_MOD_CTRL : 0) |
            (m & KMOD_ALT ? VM_MOD_ALT : 0) | (m & KMOD_GUI ? VM_MOD_CMD : 0);
@@ -138,44 +141,53 @@ static int special_key(SDL_Keycode k)
     return 0;
 }
 
-static void post_key(int code, int press, int mods, int unicode)
+static void post_key(int code, int press, int unicode)
 {
-    struct vm_event e = { VM_EVENT_KEY, { code, press, mods, unicode, 0 } };
+    struct vm_event e = { VM_EVENT_KEY,
+                          { code, press, modifiers, unicode, 0 } };
 
     vm_post_event(&e);
 }
 
 /* The code of a key by itself: shifted letters count as capitals. */
-static int plain_code(SDL_Keycode k, int mods)
+static int plain_code(SDL_Keycode k)
 {
     if (k <= 0 || k > 0x10ffff || k & SDLK_SCANCODE_MASK)
         return 0;
-    return k >= 'a' && k <= 'z' && mods & VM_MOD_SHIFT ? k - 32 : k;
+    return k >= 'a' && k <= 'z' && modifiers & VM_MOD_SHIFT ? k - 32 : k;
+}
+
+static int code_of(const SDL_KeyboardEvent *e)
+{
+    int special = special_key(e->keysym.sym);
+
+    return special ? special : plain_code(e->keysym.sym);
 }
 
 static void key_down(const SDL_KeyboardEvent *e)
 {
-    int mods = modifiers(), special = special_key(e->keysym.sym);
-    int code = special ? special : plain_code(e->keysym.sym, mods);
+    int code;
 
+    modifiers = modifiers_of(e->keysym.mod);
+    code = code_of(e);
     text_is_typed = false;
     if (!code)
         return;
-    post_key(code, VM_KEY_DOWN, mods, code);
-    if (special || mods & ~VM_MOD_SHIFT) {
-        post_key(code, VM_KEY_CHAR, mods, code);
+    post_key(code, VM_KEY_DOWN, code);
+    if (special_key(e->keysym.sym) || modifiers & ~VM_MOD_SHIFT) {
+        post_key(code, VM_KEY_CHAR, code);
         text_is_typed = true;
     }
 }
 
 static void key_up(const SDL_KeyboardEvent *e)
 {
-    int mods = modifiers(), code = special_key(e->keysym.sym);
+    int code;
 
-    if (!code)
-        code = plain_code(e->keysym.sym, mods);
+    modifiers = modifiers_of(e->keysym.mod);
+    code = code_of(e);
     if (code)
-        post_key(code, VM_KEY_UP, mods, code);
+        post_key(code, VM_KEY_UP, code);
 }
 
 /* Next code point of UTF-8 that SDL made, so it is well formed. */
@@ -193,26 +205,23 @@ static int next_code_point(const char **p)
 
 static void text_input(const char *utf8)
 {
-    int mods = modifiers();
-
     if (text_is_typed)
         return;
     while (*utf8) {
         int c = next_code_point(&utf8);
 
-        post_key(c < 256 ? c : '?', VM_KEY_CHAR, mods & VM_MOD_SHIFT, c);
+        post_key(c < 256 ? c : '?', VM_KEY_CHAR, c);
     }
 }
 
 /* --- pointer and window --- */
 
-static void post_mouse(int x, int y, Uint32 state, int clicks)
+static void post_mouse(int x, int y, int clicks)
 {
-    int buttons = (state & SDL_BUTTON_LMASK ? VM_BUTTON_RED : 0) |
-                  (state & SDL_BUTTON_MMASK ? VM_BUTTON_YELLOW : 0) |
-                  (state & SDL_BUTTON_RMASK ? VM_BUTTON_BLUE : 0);
-    struct vm_event e = { VM_EVENT_MOUSE,
-                          { x, y, buttons, modifiers(), clicks } };
+    int named = (buttons & SDL_BUTTON_LMASK ? VM_BUTTON_RED : 0) |
+                (buttons & SDL_BUTTON_MMASK ? VM_BUTTON_YELLOW : 0) |
+                (buttons & SDL_BUTTON_RMASK ? VM_BUTTON_BLUE : 0);
+    struct vm_event e = { VM_EVENT_MOUSE, { x, y, named, modifiers, clicks } };
 
     vm_post_event(&e);
 }
@@ -222,7 +231,7 @@ static void post_wheel(const SDL_MouseWheelEvent *w)
     int sign = w->direction == SDL_MOUSEWHEEL_FLIPPED ? -1 : 1;
     struct vm_event e = { VM_EVENT_WHEEL,
                           { w->x * sign * WHEEL_NOTCH,
-                            w->y * sign * WHEEL_NOTCH, modifiers(), 0, 0 } };
+                            w->y * sign * WHEEL_NOTCH, modifiers, 0, 0 } };
 
     vm_post_event(&e);
 }
@@ -246,6 +255,9 @@ static void window_event(const SDL_WindowEvent *e)
         screen_resize((uint32_t)e->data1, (uint32_t)e->data2);
         post_window(1);
         break;
+    case SDL_WINDOWEVENT_FOCUS_GAINED:
+        modifiers = modifiers_of((Uint16)SDL_GetModState());
+        break;
     case SDL_WINDOWEVENT_CLOSE:
         post_window(2);
         break;
@@ -263,12 +275,16 @@ static void handle(const SDL_Event *e)
 {
     switch (e->type) {
     case SDL_MOUSEMOTION:
-        post_mouse(e->motion.x, e->motion.y, e->motion.state, 0);
+        buttons = e->motion.state;
+        post_mouse(e->motion.x, e->motion.y, 0);
         break;
     case SDL_MOUSEBUTTONDOWN:
+        buttons |= (Uint32)SDL_BUTTON(e->button.button);
+        post_mouse(e->button.x, e->button.y, e->button.clicks);
+        break;
     case SDL_MOUSEBUTTONUP:
-        post_mouse(e->button.x, e->button.y, SDL_GetMouseState(NULL, NULL),
-                   e->button.clicks);
+        buttons &= ~(Uint32)SDL_BUTTON(e->button.button);
+        post_mouse(e->button.x, e->button.y, e->button.clicks);
         break;
     case SDL_MOUSEWHEEL:
         post_wheel(&e->wheel);
