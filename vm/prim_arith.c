@@ -73,12 +73,20 @@ static int64_t floor_quotient(int64_t a, int64_t b)
     return a / b - (a % b != 0 && (a < 0) != (b < 0));
 }
 
+/* Has the sign of b. */
+static int64_t floor_remainder(int64_t a, int64_t b)
+{
+    int64_t r = a % b;
+
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+
 INTEGER_PRIM(prim_int_divide,
              FAIL_IF(cannot_divide(a, b) || a % b != 0);
              r = a / b)
 INTEGER_PRIM(prim_int_modulo,
              FAIL_IF(cannot_divide(a, b));
-             r = a - floor_quotient(a, b) * b)
+             r = floor_remainder(a, b))
 INTEGER_PRIM(prim_int_floor_divide,
              FAIL_IF(cannot_divide(a, b));
              r = floor_quotient(a, b))
