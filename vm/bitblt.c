@@ -246,16 +246,27 @@ void blt_merge_row(struct blt *b, const uint32_t *words, int y)
 
 /* --- the rectangle --- */
 
+/* What is filled copies itself, twice as much each time. */
+static void fill_words(uint32_t *to, size_t n, uint32_t word)
+{
+    size_t done = n < 8 ? n : 8;
+
+    for (size_t i = 0; i < done; i++)
+        to[i] = word;
+    while (done < n) {
+        size_t more = n - done < done ? n - done : done;
+
+        memcpy(to + done, to, more * sizeof *to);
+        done += more;
+    }
+}
+
 /* A single colour, the commonest thing that is drawn. */
 static void fill(struct blt *b)
 {
-    for (int y = b->dy; y < b->dy + b->h; y++) {
-        uint32_t *to = form_row(&b->dest, y) + b->dx;
-        uint32_t h = halftone_word(b, y);
-
-        for (int x = 0; x < b->w; x++)
-            to[x] = h;
-    }
+    for (int y = b->dy; y < b->dy + b->h; y++)
+        fill_words(form_row(&b->dest, y) + b->dx, (size_t)b->w,
+                   halftone_word(b, y));
 }
 
 static void copy_without_source(struct blt *b, uint32_t *row)

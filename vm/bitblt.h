@@ -136,7 +136,52 @@ int blt_warp(struct vm *vm, struct blt *b, oop warp, int smoothing,
              const uint32_t *source_map);
 
 merge_fn *blt_rule(unsigned rule); /* NULL: there is no such rule */
-uint32_t blt_alpha_blend(uint32_t source, uint32_t dest);
-uint32_t blt_alpha_scaled(uint32_t source, uint32_t dest);
 uint32_t blt_component_alpha(const struct blt *b, uint32_t source,
                              uint32_t dest);
+
+/* --- four channels at once: each in 16 bits of a 64-bit word --- */
+
+#define LANES 0x00ff00ff00ff00ffull
+#define LANE_ONES 0x0001000100010001ull
+
+static inline uint64_t to_lanes(uint32_t p)
+{
+    return (uint64_t)(p & 0xff00ff00) << 24 | (p & 0xff00ff);
+}
+static inline uint32_t from_lanes(uint64_t v) /* each below 256 */
+{
+    return (uint32_t)(v >> 24 & 0xff00ff00) | (uint32_t)(v & 0xff00ff);
+}
+
+/* Source and destination in proportion, rounded up. */
+static inline uint32_t blt_mix(uint32_t s, uint32_t d, uint32_t alpha)
+{
+    uint64_t n = to_lanes(s) * alpha + to_lanes(d) * (255 - alpha) +
+                 255 * LANE_ONES;
+
+    n += (n - LANE_ONES) >> 8 & LANES; /* now n / 255 is n >> 8 */
+    return from_lanes(n >> 8 & LANES);
+}
+
+/* Rule 24. */
+static inline uint32_t blt_alpha_blend(uint32_t s, uint32_t d)
+{
+    uint32_t alpha = s >> 24;
+
+    if (alpha == 0)
+        return d;
+    return alpha == 255 ? s : blt_mix(s | 0xff000000, d, alpha);
+}
+
+/* Rule 34: the source's channels are multiplied with its alpha already. A
+ * source of 0 leaves the destination as it is. */
+static inline uint32_t blt_alpha_scaled(uint32_t s, uint32_t d)
+{
+    uint64_t n;
+
+    if (s == 0)
+        return d;
+    n = (to_lanes(d) * (255 - (s >> 24)) >> 8 & LANES) + to_lanes(s);
+    n |= (n >> 8 & LANE_ONES) * 255; /* a carry makes it 255 */
+    return from_lanes(n & LANES);
+}

@@ -152,48 +152,6 @@ static uint32_t fix_alpha(struct blt *b, uint32_t s, uint32_t d)
 
 /* --- blending --- */
 
-/* Two channels of 8 bits with 8 bits of room each: n / 255, rounded up. */
-static inline uint32_t over_255(uint32_t n)
-{
-    n += 0xff00ff;
-    return (n + ((n - 0x10001) >> 8 & 0xff00ff)) >> 8 & 0xff00ff;
-}
-
-static inline uint32_t mix(uint32_t s, uint32_t d, uint32_t alpha)
-{
-    uint32_t rb = over_255((s & 0xff00ff) * alpha +
-                           (d & 0xff00ff) * (255 - alpha));
-    uint32_t ag = over_255((s >> 8 & 0xff00ff) * alpha +
-                           (d >> 8 & 0xff00ff) * (255 - alpha));
-
-    return rb | ag << 8;
-}
-
-uint32_t blt_alpha_blend(uint32_t s, uint32_t d)
-{
-    uint32_t alpha = s >> 24;
-
-    if (alpha == 0)
-        return d;
-    return alpha == 255 ? s : mix(s | 0xff000000, d, alpha);
-}
-
-/* Source channels are multiplied with their alpha already. A source of 0
- * leaves the destination as it is. */
-uint32_t blt_alpha_scaled(uint32_t s, uint32_t d)
-{
-    uint32_t rest = 255 - (s >> 24), rb, ag;
-
-    if (s == 0)
-        return d;
-    rb = ((d & 0xff00ff) * rest >> 8 & 0xff00ff) + (s & 0xff00ff);
-    ag = ((d >> 8 & 0xff00ff) * rest >> 8 & 0xff00ff) + (s >> 8 & 0xff00ff);
-    /* a carry out of a channel makes it 255 */
-    rb |= (rb >> 8 & 0x10001) * 255;
-    ag |= (ag >> 8 & 0x10001) * 255;
-    return (rb & 0xff00ff) | (ag & 0xff00ff) << 8;
-}
-
 RULE(alpha_blend, blt_alpha_blend(s, d))
 RULE(alpha_scaled, blt_alpha_scaled(s, d))
 
@@ -216,7 +174,7 @@ static uint32_t paint_mix_16(struct blt *b, uint32_t s, uint32_t d)
 static uint32_t alpha_blend_const(struct blt *b, uint32_t s, uint32_t d)
 {
     switch (b->dest.depth) {
-    case 32: return mix(s, d, b->alpha);
+    case 32: return blt_mix(s, d, b->alpha);
     case 16: return pixels(b, s, d, mix_16);
     default: return d;
     }
@@ -227,7 +185,7 @@ static uint32_t alpha_paint_const(struct blt *b, uint32_t s, uint32_t d)
     if (s == 0)
         return d;
     switch (b->dest.depth) {
-    case 32: return mix(s, d, b->alpha);
+    case 32: return blt_mix(s, d, b->alpha);
     case 16: return pixels(b, s, d, paint_mix_16);
     default: return d;
     }

@@ -90,6 +90,12 @@ int prim_force_display_update(struct vm *vm, int argc)
     return prim_answer_self(vm, argc);
 }
 
+/* There is one screen, and its size is the window system's affair. */
+int prim_full_screen(struct vm *vm, int argc)
+{
+    return prim_answer_self(vm, argc);
+}
+
 int prim_screen_depth(struct vm *vm, int argc)
 {
     return prim_answer(vm, argc, int_oop(32));

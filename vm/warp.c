@@ -88,28 +88,21 @@ static uint32_t to_argb(const struct warp *w, uint32_t p)
     }
 }
 
+/* Sums of channels: 16 bits are enough for MAX_SMOOTHING squared pixels. */
 struct sum {
-    uint32_t channel[4], pixels;
+    uint64_t lanes;
+    uint32_t pixels;
 };
-
-static void add_pixel(struct sum *s, uint32_t argb)
-{
-    for (int i = 0; i < 4; i++)
-        s->channel[i] += argb >> (8 * i) & 255;
-    s->pixels++;
-}
 
 static uint32_t average(const struct sum *s)
 {
-    uint32_t argb = 0, any = 0;
+    uint64_t lanes = 0;
 
-    for (int i = 0; i < 4; i++) {
-        uint32_t c = s->channel[i] / s->pixels;
-
-        argb |= c << (8 * i);
-        any |= c;
-    }
-    return argb || !any ? argb : 1;
+    if (s->pixels == 4)
+        return from_lanes(s->lanes >> 2 & LANES);
+    for (int i = 0; i < 64; i += 16)
+        lanes |= (s->lanes >> i & 0xffff) / s->pixels << i;
+    return from_lanes(lanes);
 }
 
 /* n by n points of the source that a destination pixel covers. Painting
@@ -121,15 +114,17 @@ static uint32_t smooth(const struct warp *w, const struct place *at)
     struct place down = { w->left_step.x / n, w->left_step.y / n };
     bool paint = w->b->rule == RULE_PAINT;
     struct place row = *at, p;
-    struct sum s = { { 0 }, 0 };
+    struct sum s = { 0, 0 };
 
     for (int j = 0; j < n; j++, advance(&row, &down, 1)) {
         p = row;
         for (int k = 0; k < n; k++, advance(&p, &across, 1)) {
             uint32_t v = pick(w, p.x, p.y);
 
-            if (!paint || v)
-                add_pixel(&s, to_argb(w, v));
+            if (!paint || v) {
+                s.lanes += to_lanes(to_argb(w, v));
+                s.pixels++;
+            }
         }
     }
     if (!s.pixels || (paint && s.pixels < (unsigned)(n * n) / 2))
