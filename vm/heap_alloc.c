@@ -38,29 +38,42 @@ bool heap_lay_out(struct heap *h, uint64_t eden_bytes)
                          h->new_size / 512 * sizeof(struct mark_block));
 }
 
+/* Moves old_limit to `limit`. The marking table grows first: a collection
+ * must not need memory. */
+static bool commit_to(struct heap *h, uint64_t limit)
+{
+    uint64_t blocks = (limit - h->new_start) / 512 + 1;
+
+    if (!region_ensure(&h->private_->blocks,
+                       blocks * sizeof(struct mark_block)) ||
+        plat_commit((void *)(uintptr_t)h->old_limit, limit - h->old_limit))
+        return false;
+    h->old_limit = limit;
+    h->stats.grows++;
+    return true;
+}
+
+/* A platform that has no memory left is believed: the heap's limit is where
+ * it ends now, so that low space is noticed. */
 bool heap_make_room(struct heap *h, uint64_t n)
 {
     struct heap_private *p = h->private_;
-    uint64_t step = (h->old_end - h->old_start) / 16, want;
+    uint64_t step = (h->old_end - h->old_start) / 16, least, most;
 
     if (h->old_limit - h->old_end >= n)
         return true;
     if (n > p->old_max - h->old_end)
         return false;
-    want = n + (step > MIN_GROWTH ? step : MIN_GROWTH);
-    if (want > p->old_max - h->old_end)
-        want = p->old_max - h->old_end;
-    want = page_up(h->old_end + want);
-    if (want > p->old_max)
-        want = p->old_max;
-    /* the marking table grows first: a collection must not need memory */
-    if (!region_ensure(&p->blocks, ((want - h->new_start) / 512 + 1) *
-                                       sizeof(struct mark_block)) ||
-        plat_commit((void *)(uintptr_t)h->old_limit, want - h->old_limit))
-        return false;
-    h->old_limit = want;
-    h->stats.grows++;
-    return true;
+    if (step < MIN_GROWTH)
+        step = MIN_GROWTH;
+    least = page_up(h->old_end + n);
+    most = page_up(h->old_end + n + step);
+    if (most > p->old_max)
+        most = p->old_max;
+    if (commit_to(h, most) || (least < most && commit_to(h, least)))
+        return true;
+    p->old_max = h->old_limit;
+    return false;
 }
 
 int heap_grow(struct heap *h, uint64_t n)

@@ -511,6 +511,21 @@ static void running_out_of_memory_is_survived(void **state)
     assert_true(heap_new(h, CLS_ARRAY, FMT_ARRAY, 100000) != 0);
 }
 
+static void a_platform_without_memory_is_survived(void **state)
+{
+    extern uint64_t plat_stub_memory, plat_stub_committed;
+    int i;
+
+    plat_stub_memory = plat_stub_committed + (2 << 20);
+    for (i = 0; heap_new(h, TINY_BYTES_CLASS, FMT_BYTES, 1 << 15); i++)
+        ;
+    assert_in_range(i, 4, 20);
+    assert_true(heap_bytes_free(h) < 2 << 20);
+    full_gc();
+    assert_true(heap_new(h, TINY_BYTES_CLASS, FMT_BYTES, 1 << 15) != 0);
+    plat_stub_memory = UINT64_MAX;
+}
+
 /* --- weak --- */
 
 static oop weak_array(void)
@@ -904,6 +919,7 @@ int main(void)
         TEST(contexts_are_traced_to_their_stack_pointer),
         TEST(memory_grows_and_shrinks),
         TEST(running_out_of_memory_is_survived),
+        TEST(a_platform_without_memory_is_survived),
         TEST(weak_slots_lose_the_dead),
         TEST(old_weak_objects_lose_dead_young_ones),
         TEST(weak_objects_are_queued_if_the_flag_says_so),
