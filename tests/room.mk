@@ -29,17 +29,29 @@ $(T)/%: tests/unit/%.c $(UNIT_VM) $(wildcard tests/unit/plat_stub.c)
 	  $(wildcard tests/unit/plat_stub.c)) \
 	  -lcmocka -lm
 
+# Fuzz targets run without a fuzzer: PROGRAM RUNS mutates its own seed.
+FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+$(foreach t,$(FUZZ),$(eval $(T)/$(t): $(UNIT_EXTRA_$(t))))
+$(T)/%: tests/fuzz/%.c $(UNIT_VM) $(wildcard tests/unit/plat_stub.c)
+	$(call say,TEST,$*)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(UNIT_CFLAGS) -o $@ $< $(UNIT_EXTRA_$*) \
+	  $(if $(filter $*,$(UNIT_NO_VM)),,$(UNIT_VM) \
+	  $(wildcard tests/unit/plat_stub.c)) -lm
+
+FUZZ_RUNS := 20000
+FUZZ_SUITES = $(foreach t,$(FUZZ),"fuzz $(t:fuzz_%=%)=timeout 300 $(T)/$(t) $(FUZZ_RUNS)")
 UNIT_SUITES = $(foreach t,$(UNIT),"unit $(t:test_%=%)=timeout 300 $(T)/$(t)")
 HOSTED := timeout 900 $(BUILD)/aerostat --headless
 ASAN := timeout 1500 $(BUILD)/asan/aerostat --headless
 
-unit: $(UNIT:%=$(T)/%) ## run the C unit tests
-	@tests/run.py $(UNIT_SUITES)
+unit: $(UNIT:%=$(T)/%) $(FUZZ:%=$(T)/%) ## run the C unit and fuzz tests
+	@tests/run.py $(UNIT_SUITES) $(FUZZ_SUITES)
 
 lint: $(BUILD)/aerostat ## check the doors of the house
 	@tests/lint.py
 
-FAST_SUITES = "lint=tests/lint.py" $(UNIT_SUITES) \
+FAST_SUITES = "lint=tests/lint.py" $(UNIT_SUITES) $(FUZZ_SUITES) \
   "image tests=$(HOSTED) $(IMAGE) test" \
   "language files=$(HOSTED) $(IMAGE) langtest tests/lang/*.st"
 
@@ -48,7 +60,8 @@ SLOW_SUITES = \
   "language files, gc stress=$(ASAN) --stress-gc --check-heap $(IMAGE) langtest tests/lang/*.st" \
   "hosted and machine=python3 -m pytest -q -rs -p no:cacheprovider tests/system"
 
-FAST_NEEDS = $(BUILD)/aerostat $(IMAGE) $(UNIT:%=$(T)/%)
+FAST_NEEDS = $(BUILD)/aerostat $(IMAGE) $(UNIT:%=$(T)/%) \
+  $(FUZZ:%=$(T)/%)
 SLOW_NEEDS = $(BUILD)/asan/aerostat $(BUILD)/kernel.elf $(BUILD)/aerostat.iso
 
 test-fast: deps ## the proof without QEMU and sanitizers, about a minute

@@ -17,9 +17,9 @@ PATTERNS = [
      lambda m: (int(m[1]), int(m[2]), int(m[3] or 0))),
     (re.compile(r"^\[  PASSED  \] (\d+) test", re.M),
      lambda m: (int(m[1]), 0, 0)),
-    (re.compile(r"^\[  FAILED  \] \S+: (\d+) test", re.M),
+    (re.compile(r"^\[  FAILED  \] (?:\S+: )?(\d+) test", re.M),
      lambda m: (0, int(m[1]), 0)),
-    (re.compile(r"^\[  SKIPPED \] \S+: (\d+) test", re.M),
+    (re.compile(r"^\[  SKIPPED \] (?:\S+: )?(\d+) test", re.M),
      lambda m: (0, 0, int(m[1]))),
 ]
 PYTEST = re.compile(r"^=+ (.*) in [\d.]+s.*=+$", re.M)
