@@ -34,4 +34,4 @@ image-check: $(BUILD)/imagebuilder $(GEN_SRC) ## compile all Smalltalk sources, 
 	$(Q)$(BUILD)/imagebuilder --check image/src $(BUILD)/gen
 
 .PHONY: image-check
-LANDCHECK += $(BUILD)/imagebuilder
+LANDCHECK += $(BUILD)/aerostat.image

@@ -289,31 +289,28 @@ static oop_t property(const char *key, oop_t value)
     return oop_association(oop_of_symbol(key), value);
 }
 
+/* A method of another package than its class's says so by its protocol. */
+static const char *protocol_of(const struct method *m)
+{
+    if (m->package == m->cls->package || *m->protocol == '*')
+        return m->protocol;
+    return format_text("*%s", m->package);
+}
+
 static oop_t method_state(const struct code *c, oop_t method)
 {
     const struct method *m = c->method;
     struct klass *k = need_class("AdditionalMethodState");
-    bool extension = m->package != m->cls->package;
-    size_t n = 2 + extension + c->tree->pragmas.n, i = k->format & 0xffff;
-    oop_t o = new_instance(k, n);
-    oop_t source = property("source", obj_bytes(52, 16, m->source,
-                                                m->source_size));
-    oop_t protocol = property("protocol", oop_of_symbol(m->protocol));
+    size_t i = k->format & 0xffff;
+    oop_t o = new_instance(k, 2 + c->tree->pragmas.n);
 
     set_field(o, k, "method", method);
     set_field(o, k, "selector", oop_of_symbol(m->selector));
-    obj_slots(o)[i++] = source;
-    obj_slots(o)[i++] = protocol;
-    if (extension) {
-        oop_t package = property("package", oop_of_symbol(m->package));
-
-        obj_slots(o)[i++] = package;
-    }
-    for (size_t j = 0; j < c->tree->pragmas.n; j++) {
-        oop_t pragma = oop_of_pragma(c->tree->pragmas.at[j], method);
-
-        obj_slots(o)[i++] = pragma;
-    }
+    obj_slots(o)[i++] =
+        property("source", oop_of_string(m->source, m->source_size));
+    obj_slots(o)[i++] = property("protocol", oop_of_symbol(protocol_of(m)));
+    for (size_t j = 0; j < c->tree->pragmas.n; j++)
+        obj_slots(o)[i++] = oop_of_pragma(c->tree->pragmas.at[j], method);
     return o;
 }
 
