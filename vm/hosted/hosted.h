@@ -17,6 +17,11 @@ struct screen {
     bool ever_shown;
 };
 
+/* --- platform_linux.c --- */
+
+/* Starts what makes the VM reach safepoints: before it runs. */
+void clock_start(void);
+
 /* --- screen.c --- */
 
 extern struct screen screen;

@@ -112,5 +112,6 @@ int main(int argc, char **argv)
         fprintf(stderr, "aerostat: %s: %s\n", options.image_name, why);
         return 1;
     }
+    clock_start();
     vm_run(vm);
 }

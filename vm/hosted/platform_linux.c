@@ -132,7 +132,7 @@ static void beat(bool on)
     setitimer(ITIMER_REAL, &t, NULL);
 }
 
-static void start_signals(void)
+void clock_start(void)
 {
     struct sigaction a = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 
@@ -146,14 +146,9 @@ static void start_signals(void)
 
 void plat_poll(void)
 {
-    static bool started;
     static uint64_t next_frame;
     uint64_t now = plat_usecs();
 
-    if (!started) {
-        started = true;
-        start_signals();
-    }
     if (picture_wanted) {
         picture_wanted = 0;
         screen_save();
