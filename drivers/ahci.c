@@ -367,4 +367,6 @@ static const struct pci_match ids[] = {
     { 0, 0, 0, 0, 0 },
 };
 
-const struct driver ahci_driver = { "ahci", ids, ahci_probe };
+const struct driver ahci_driver = {
+    .name = "ahci", .ids = ids, .probe = ahci_probe,
+};

@@ -48,7 +48,7 @@ static int probe(struct pci_device *dev)
     volatile uint16_t *r;
 
     if (display_primary())
-        return -EBUSY; /* the boot loader's mode stays */
+        return 0; /* the boot loader's mode stays */
     pci_enable(dev);
     bar = pci_map_bar(dev, 2, &bytes);
     memory = pci_bar_address(dev, 0, &bytes);
@@ -69,4 +69,6 @@ static const struct pci_match ids[] = {
     { 0 },
 };
 
-const struct driver bochs_driver = { "bochs", ids, probe };
+const struct driver bochs_driver = {
+    .name = "bochs", .ids = ids, .probe = probe, .early = true,
+};

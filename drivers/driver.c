@@ -53,9 +53,11 @@ static void probe_pci(const struct driver *drv)
     }
 }
 
-void drivers_probe(void)
+void drivers_probe(bool early)
 {
     for (unsigned i = 0; i < DRIVER_COUNT; i++) {
+        if (drivers[i]->early != early)
+            continue;
         if (drivers[i]->ids)
             probe_pci(drivers[i]);
         else

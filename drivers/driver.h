@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct pci_device;
@@ -25,12 +26,15 @@ struct driver {
     /* Takes the device and registers what it offers (block.h, input.h,
      * display.h). 0, or a negative errno when the device is not usable. */
     int (*probe)(struct pci_device *dev);
+    /* A screen, probed before interrupts and clock run, so that whatever
+     * goes wrong from there on can be seen. */
+    bool early;
 };
 
 #define DRIVER(name) extern const struct driver name##_driver;
 #include "drivers/drivers.def"
 #undef DRIVER
 
-/* Offers every PCI function to the drivers, in the order of drivers.def;
- * each function goes to the first driver that takes it. */
-void drivers_probe(void);
+/* Offers every PCI function to the drivers that are `early` or not, in the
+ * order of drivers.def; each function goes to the first that takes it. */
+void drivers_probe(bool early);

@@ -301,4 +301,4 @@ static int probe(struct pci_device *unused)
     return error ? error : irq_attach(MOUSE_IRQ, false, handler, NULL);
 }
 
-const struct driver ps2_driver = { "ps2", NULL, probe };
+const struct driver ps2_driver = { .name = "ps2", .probe = probe };

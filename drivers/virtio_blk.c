@@ -334,4 +334,6 @@ static const struct pci_match ids[] = {
     { 0, 0, 0, 0, 0 },
 };
 
-const struct driver virtio_blk_driver = { "virtio_blk", ids, virtio_probe };
+const struct driver virtio_blk_driver = {
+    .name = "virtio_blk", .ids = ids, .probe = virtio_probe,
+};

@@ -12,7 +12,7 @@
 #include "kernel/rtc.h"
 #include "kernel/vmm.h"
 
-enum { CALIBRATION_USECS = 10000 };
+enum { CALIBRATION_USECS = 10000, PAIRS = 8, PIT_RUNS = 3 };
 enum { PIT_HZ = 1193182, PIT_CHANNEL2 = 0x42, PIT_COMMAND = 0x43,
        PIT_ONE_SHOT2 = 0xb0, SPEAKER_PORT = 0x61, SPEAKER_GATE = 1,
        SPEAKER_ON = 2, SPEAKER_OUT = 0x20 };
@@ -23,13 +23,33 @@ enum { HPET_PERIOD = 0x04, HPET_CONFIG = 0x10, HPET_COUNTER = 0xf0 };
 static uint64_t tsc_hz = 1000000000, tsc_start;
 static int64_t utc_start; /* microseconds since 1970 at tsc_start */
 
-/* Registers as 64-bit words would tear on 32-bit HPETs; the low half of the
- * counter is enough for milliseconds. */
+/* The counter and the TSC at the same moment: of a few pairs the one read
+ * closest together, since a host may stop us between the two. The low half
+ * of the counter does for milliseconds, and no access tears it. */
+static uint32_t read_pair(volatile uint32_t *h, uint64_t *tsc)
+{
+    uint64_t best = UINT64_MAX;
+    uint32_t result = 0;
+
+    for (int i = 0; i < PAIRS; i++) {
+        uint64_t before = rdtsc();
+        uint32_t count = h[HPET_COUNTER / 4];
+        uint64_t gap = rdtsc() - before;
+
+        if (gap < best) {
+            best = gap;
+            result = count;
+            *tsc = before + gap / 2;
+        }
+    }
+    return result;
+}
+
 static uint64_t measure_hpet(uint64_t address)
 {
     volatile uint32_t *h = vmm_map_device(address, 1024, PAGE_UNCACHED);
     uint32_t period, first, passed, wanted;
-    uint64_t tsc;
+    uint64_t start, end;
 
     if (!h)
         return 0;
@@ -38,33 +58,46 @@ static uint64_t measure_hpet(uint64_t address)
         return 0;
     h[HPET_CONFIG / 4] |= 1; /* let it run */
     wanted = (uint32_t)(FEMTOSECONDS / 1000000 * CALIBRATION_USECS / period);
-    first = h[HPET_COUNTER / 4];
-    tsc = rdtsc();
-    for (uint64_t guard = 0; (passed = h[HPET_COUNTER / 4] - first) < wanted;)
+    first = read_pair(h, &start);
+    for (uint64_t guard = 0; h[HPET_COUNTER / 4] - first < wanted;)
         if (++guard > 100000000)
             return 0; /* it stands still */
-    tsc = rdtsc() - tsc;
-    return (uint64_t)((unsigned __int128)tsc * FEMTOSECONDS /
+    passed = read_pair(h, &end) - first;
+    return (uint64_t)((unsigned __int128)(end - start) * FEMTOSECONDS /
                       ((uint64_t)passed * period));
 }
 
+/* TSC ticks that channel 2 takes to count down. */
+static uint64_t time_pit(unsigned count)
+{
+    uint64_t start;
+
+    outb(PIT_COMMAND, PIT_ONE_SHOT2);
+    outb(PIT_CHANNEL2, (uint8_t)count);
+    outb(PIT_CHANNEL2, (uint8_t)(count >> 8));
+    start = rdtsc();
+    for (uint32_t guard = 0; !(inb(SPEAKER_PORT) & SPEAKER_OUT);)
+        if (++guard > 10000000)
+            break;
+    return rdtsc() - start;
+}
+
+/* The end can only be seen late, never early: the shortest run is right. */
 static uint64_t measure_pit(void)
 {
     unsigned count = PIT_HZ / (1000000 / CALIBRATION_USECS);
     uint8_t speaker = inb(SPEAKER_PORT);
-    uint64_t tsc;
+    uint64_t best = UINT64_MAX;
 
     outb(SPEAKER_PORT, (speaker & ~SPEAKER_ON) | SPEAKER_GATE);
-    outb(PIT_COMMAND, PIT_ONE_SHOT2);
-    outb(PIT_CHANNEL2, (uint8_t)count);
-    outb(PIT_CHANNEL2, (uint8_t)(count >> 8));
-    tsc = rdtsc();
-    for (uint32_t guard = 0; !(inb(SPEAKER_PORT) & SPEAKER_OUT);)
-        if (++guard > 10000000)
-            break;
-    tsc = rdtsc() - tsc;
+    for (int i = 0; i < PIT_RUNS; i++) {
+        uint64_t ticks = time_pit(count);
+
+        if (ticks < best)
+            best = ticks;
+    }
     outb(SPEAKER_PORT, speaker);
-    return tsc * PIT_HZ / count;
+    return best * PIT_HZ / count;
 }
 
 void clock_init(void)

@@ -29,6 +29,14 @@ static uint64_t gdt[5] = {
     0, 0,               /* 24: task state segment */
 };
 
+bool cpu_has_no_execute(void)
+{
+    uint32_t r[4];
+
+    cpuid(0x80000001, 0, r);
+    return r[3] >> 20 & 1;
+}
+
 const char *cpu_missing_feature(void)
 {
     static const struct {
@@ -41,7 +49,6 @@ const char *cpu_missing_feature(void)
         { 1, 3, 9, "a local APIC (apic)" },
         { 1, 3, 16, "page attributes (pat)" },
         { 1, 3, 26, "SSE2 (sse2)" },
-        { 0x80000001, 3, 20, "no-execute pages (nx)" },
     };
     uint32_t r[4];
 
@@ -50,7 +57,7 @@ const char *cpu_missing_feature(void)
         if (!(r[needed[i].reg] >> needed[i].bit & 1))
             return needed[i].name;
     }
-    return NULL;
+    return cpu_has_no_execute() ? NULL : "no-execute pages (nx)";
 }
 
 void cpu_load_segments(void *const ist[7])

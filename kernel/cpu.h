@@ -127,6 +127,8 @@ _Noreturn static inline void cpu_halt(void)
         __asm__ volatile("cli; hlt");
 }
 
+/* The processor can keep data pages from being run. */
+bool cpu_has_no_execute(void);
 /* Name of the first needed feature that is missing; NULL: all there. */
 const char *cpu_missing_feature(void);
 /* Segments and the task state segment; `ist` are the tops of the stacks

@@ -72,7 +72,7 @@ static void start_memory(const struct boot_info *boot)
          (unsigned long long)(pmm_free_bytes() / MIB));
 }
 
-/* The boot loader's screen now; others are found among the PCI devices. */
+/* The boot loader's screen, or one that we can program ourselves. */
 static void start_screen(const struct boot_info *boot)
 {
     const struct boot_framebuffer *f = &boot->framebuffer;
@@ -84,6 +84,8 @@ static void start_screen(const struct boot_info *boot)
     if (f->address)
         framebuffer_register("boot loader's", f->address, f->width,
                              f->height, f->pitch);
+    pci_init();
+    drivers_probe(true);
     klog_screen_on();
 }
 
@@ -101,9 +103,7 @@ static void start_devices(void)
 
     if (layout && !keymap_select(layout))
         klog("keyboard: no layout called %s\n", layout);
-    pci_init();
-    drivers_probe();
-    klog_screen_on();
+    drivers_probe(false);
     storage_init();
 }
 
@@ -141,6 +141,7 @@ _Noreturn static void start_image(void)
 _Noreturn static void run(const struct boot_info *boot)
 {
     start_screen(boot);
+    check_processor();
     check_memory();
     acpi_init(boot);
     clock_init();
@@ -169,7 +170,6 @@ void kmain(const struct boot_info *boot)
     trap_init();
     read_options(boot);
     klog("\nAerostat, started through %s\n", boot->protocol);
-    check_processor();
     start_memory(boot);
     run_on_stack(vmm_new_stack(MAIN_STACK), boot);
 }

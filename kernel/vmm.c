@@ -35,6 +35,9 @@
 #define CR4_PGE (1ull << 7)
 
 static uint64_t *root;
+/* PTE_NX where the processor has it: without it we get as far as saying so
+ * (kmain.c). */
+static uint64_t no_execute;
 static uint64_t next_device = DEVICE_BASE, next_stack = STACK_BASE;
 
 static unsigned level_index(uint64_t virt, unsigned level)
@@ -73,7 +76,7 @@ static uint64_t pte_bits(unsigned flags)
     if (flags & PAGE_WRITE)
         bits |= PTE_WRITE;
     if (!(flags & PAGE_EXEC))
-        bits |= PTE_NX;
+        bits |= no_execute;
     if (flags & PAGE_UNCACHED)
         bits |= PTE_NO_CACHE | PTE_WRITE_THROUGH;
     if (flags & PAGE_COMBINE)
@@ -151,7 +154,8 @@ static void map_all_ram(void)
 
         if (!e)
             refuse("There is not enough memory to start.");
-        *e = at | PTE_PRESENT | PTE_WRITE | PTE_LARGE | PTE_GLOBAL | PTE_NX;
+        *e = at | PTE_PRESENT | PTE_WRITE | PTE_LARGE | PTE_GLOBAL |
+             no_execute;
     }
 }
 
@@ -163,7 +167,10 @@ void vmm_init(void)
         refuse("There is not enough memory to start.");
     root = phys_to_virt(page);
     memset(root, 0, PAGE_SIZE);
-    wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
+    if (cpu_has_no_execute()) {
+        wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
+        no_execute = PTE_NX;
+    }
     wrmsr(MSR_PAT, PAT_VALUE);
     map_all_ram();
     map_section(__text_start, __text_end, PAGE_EXEC);
