@@ -31,6 +31,7 @@ static uint32_t read_pair(volatile uint32_t *h, uint64_t *tsc)
     uint64_t best = UINT64_MAX;
     uint32_t result = 0;
 
+    *tsc = 0;
     for (int i = 0; i < PAIRS; i++) {
         uint64_t before = rdtsc();
         uint32_t count = h[HPET_COUNTER / 4];
