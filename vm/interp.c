@@ -325,6 +325,12 @@ static inline bool fast_at_put(struct heap *h, oop o, oop index, oop value)
     COMPARE(name##_v3, op, code, index, 152u, next - 172u < 4)
 #define JUMP_LONG_FALSE(next) (pc[1] + (next < 239 ? (next & 3) * 256 : 0))
 
+/* gcc would fold all the NEXTs into one jump again, and copy registers
+ * through vectors to get there. */
+#if defined(__GNUC__) && !defined(__clang__)
+__attribute__((optimize("no-gcse", "no-crossjumping", "no-tree-vectorize",
+                        "no-tree-slp-vectorize")))
+#endif
 _Noreturn void interpret(struct vm *vm)
 {
 #define SISTA(first, last, label, length) [first ... last] = &&label,
