@@ -143,12 +143,6 @@ static void push_linkage(struct vm *vm, oop *temps, oop method, oop closure,
     vm->page->fp = fp; /* marks the page as used */
 }
 
-static uint8_t *first_bytecode(oop method)
-{
-    return bytes(method) + code_first_pc(method) +
-           (code_has_primitive(method) ? 3 : 0);
-}
-
 void frame_push_method(struct vm *vm, oop method, int argc)
 {
     oop *result = vm->sp + argc;
@@ -157,7 +151,7 @@ void frame_push_method(struct vm *vm, oop method, int argc)
     for (n = (int)code_num_temps(method) - argc; n > 0; n--)
         *--vm->sp = vm->heap.nil;
     push_linkage(vm, result - 1, method, 0, *result);
-    vm->pc = first_bytecode(method);
+    vm->pc = frame_first_bytecode(method);
 }
 
 void frame_push_full_block(struct vm *vm, oop closure, int argc)
@@ -174,7 +168,7 @@ void frame_push_full_block(struct vm *vm, oop closure, int argc)
         *--vm->sp = vm->heap.nil;
     push_linkage(vm, result - 1, block, closure,
                  heap_follow(slot(closure, FULL_CLOSURE_RECEIVER)));
-    vm->pc = first_bytecode(block);
+    vm->pc = frame_first_bytecode(block);
 }
 
 /* The arguments move below the linkage, so that pushed temps follow them. */
@@ -205,7 +199,7 @@ void frame_move_to_new_page(struct vm *vm)
 
     if (!caller)
         return;
-    while (!(context = frame_context(vm, caller)))
+    while (!(context = frame_context(vm, caller)) || !frame_context(vm, fp))
         if (!vm_collect(vm))
             plat_panic("no memory for the context of a deep stack");
     vm->stats.overflows++;

@@ -15,7 +15,7 @@
  *     temps                    fp[FRAME_TEMPS]
  *     method                   fp[FRAME_METHOD]
  *     closure, 0 in a method   fp[FRAME_CLOSURE]
- *     context, 0 if none yet   fp[FRAME_CONTEXT]
+ *     context, 0 if none yet   fp[FRAME_CONTEXT]; a base frame has one
  *     receiver                 fp[FRAME_RECEIVER]
  *     operand 0                fp[FRAME_OPERANDS]
  *     ...                      <- sp
@@ -99,6 +99,12 @@ static inline bool context_is_married(oop ctx)
 static inline oop *context_frame(oop ctx)
 {
     return (oop *)(uintptr_t)(slot(ctx, CTX_SENDER) - TAG_INTEGER);
+}
+/* Where a method starts, behind the call of its primitive. */
+static inline uint8_t *frame_first_bytecode(oop method)
+{
+    return bytes(method) + code_first_pc(method) +
+           (code_has_primitive(method) ? 3 : 0);
 }
 static inline struct stack_page *page_of(const struct vm *vm, const oop *fp)
 {

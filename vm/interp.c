@@ -292,6 +292,45 @@ static inline bool fast_at_put(struct heap *h, oop o, oop index, oop value)
         sp += (pops);                                                      \
     } while (0)
 
+/* Builds the frame of `callee` and runs it. */
+#define ACTIVATE(num_args, first_pc, num_temps, is_sista)                  \
+    do {                                                                   \
+        oop *const top = sp + (num_args);                                  \
+        int nils = (num_temps) - (num_args);                               \
+                                                                           \
+        for (; nils > 0; nils--)                                           \
+            PUSH(h->nil);                                                  \
+        sp -= FRAME_WORDS;                                                 \
+        sp[6] = (oop)(uintptr_t)pc;                                        \
+        pc = (first_pc);                                                   \
+        table = (is_sista) ? sista : v3;                                   \
+        sp[5] = (oop)(uintptr_t)fp;                                        \
+        sp[4] = (oop)(uintptr_t)(tp = top - 1);                            \
+        sp[3] = method = callee;                                           \
+        sp[2] = 0;                                                         \
+        sp[1] = 0;                                                         \
+        sp[0] = receiver = *top;                                           \
+        fp = sp + 5;                                                       \
+        if (UNLIKELY(sp < vm->stack_limit))                                \
+            goto safepoint;                                                \
+        NEXT();                                                            \
+    } while (0)
+/* A send whose number of arguments is a constant. */
+#define SEND(num_args)                                                     \
+    do {                                                                   \
+        const struct cache_entry *e;                                       \
+                                                                           \
+        class_index = heap_class_index(sp[num_args]);                      \
+        e = &vm->method_cache[cache_hash(selector, class_index)];          \
+        if (LIKELY(e->selector == selector &&                              \
+                   e->class_index == class_index && !e->primitive)) {      \
+            callee = e->method;                                            \
+            ACTIVATE(num_args, e->pc, e->num_temps, e->is_sista);          \
+        }                                                                  \
+        argc = (num_args);                                                 \
+        goto send_to_class;                                                \
+    } while (0)
+
 /* A comparison of SmallIntegers, joined with the conditional jump that most
  * often follows it: the set's short one or, where LONG_FALSE holds, the long
  * one. */
@@ -653,11 +692,13 @@ must_be_boolean:
     argc = 0;
     goto send;
 backward:
-    if (UNLIKELY(sp < vm->stack_limit)) {
-        SAVE();
-        vm_safepoint(vm, true);
-        LOAD();
-    }
+    if (UNLIKELY(sp < vm->stack_limit))
+        goto safepoint;
+    NEXT();
+safepoint:
+    SAVE();
+    vm_safepoint(vm, true);
+    LOAD();
     NEXT();
 
     /* --- extensions and oddities --- */
@@ -846,16 +887,13 @@ send_special:
     /* --- sends --- */
 send_0:
     selector = LITERAL(byte & 15);
-    argc = 0;
-    goto send;
+    SEND(0);
 send_1:
     selector = LITERAL(byte & 15);
-    argc = 1;
-    goto send;
+    SEND(1);
 send_2:
     selector = LITERAL(byte & 15);
-    argc = 2;
-    goto send;
+    SEND(2);
 send_x: /* iiiiijjj */
     byte = *pc++;
     selector = LITERAL((byte >> 3) + ext_a * 32);
@@ -951,35 +989,8 @@ send_to_class:
         goto call_primitive_function;
 
 activate:
-    {
-        uint64_t code = code_header(callee);
-        int nils = (int)((code >> 18) & 63) - argc;
-        oop *top = sp + argc;
-
-        for (; nils > 0; nils--)
-            PUSH(h->nil);
-        sp -= FRAME_WORDS;
-        receiver = *top;
-        method = callee;
-        sp[6] = (oop)(uintptr_t)pc;
-        sp[5] = (oop)(uintptr_t)fp;
-        sp[4] = (oop)(uintptr_t)(tp = top - 1);
-        sp[3] = callee;
-        sp[2] = 0;
-        sp[1] = 0;
-        sp[0] = receiver;
-        fp = sp + 5;
-        pc = bytes(callee) + 8 * ((code & 0x7fff) + 1);
-        if (code & (1 << 16))
-            pc += 3;
-        table = (int64_t)code < 0 ? sista : v3;
-        if (UNLIKELY(sp < vm->stack_limit)) {
-            SAVE();
-            vm_safepoint(vm, true);
-            LOAD();
-        }
-        NEXT();
-    }
+    ACTIVATE(argc, frame_first_bytecode(callee), (int)code_num_temps(callee),
+             code_is_sista(callee));
 
 call_primitive_function:
     if ((uintptr_t)primitive < QUICK_MAX) {
@@ -1051,7 +1062,7 @@ return_nil:
 return_top:
     answer = *sp;
 return_answer:
-    if (UNLIKELY(fp[FRAME_CLOSURE] | fp[FRAME_CONTEXT] | !fp[FRAME_CALLER])) {
+    if (UNLIKELY(fp[FRAME_CLOSURE] | fp[FRAME_CONTEXT])) {
         SAVE();
         vm_return(vm, answer);
         LOAD();
@@ -1070,7 +1081,7 @@ block_return_nil:
 block_return_top:
     answer = *sp;
 block_return:
-    if (UNLIKELY(fp[FRAME_CONTEXT] | !fp[FRAME_CALLER])) {
+    if (UNLIKELY(fp[FRAME_CONTEXT])) {
         SAVE();
         vm_local_return(vm, answer);
         LOAD();

@@ -24,6 +24,9 @@ struct cache_entry {
     uint64_t class_index;
     oop method;
     cached_primitive primitive; /* NULL: activate */
+    uint8_t *pc;          /* of the method's first bytecode */
+    int num_temps;
+    bool is_sista;
 };
 
 struct interp_stats {

@@ -170,6 +170,9 @@ static struct cache_entry *cache_fill(struct vm *vm, oop selector,
     e->class_index = index;
     e->method = method;
     e->primitive = vm_primitive_of(method);
+    e->pc = frame_first_bytecode(method);
+    e->num_temps = (int)code_num_temps(method);
+    e->is_sista = code_is_sista(method);
     return e;
 }
 
@@ -190,7 +193,7 @@ static struct cache_entry *lookup_any(struct vm *vm, oop selector, oop class,
         return NULL;
     if (is_code(m))
         return cache_fill(vm, selector, index, m);
-    vm->uncached = (struct cache_entry){ selector, 0, m, NULL };
+    vm->uncached = (struct cache_entry){ .selector = selector, .method = m };
     return &vm->uncached;
 }
 
