@@ -197,15 +197,18 @@ static bool is_interrupt(struct vm *vm, const struct vm_event *e)
            (e->arg[2] & (VM_MOD_CTRL | VM_MOD_ALT | VM_MOD_CMD));
 }
 
+/* The interrupt key goes to the interrupt semaphore and nowhere else: images
+ * look for it among the events too, and would interrupt twice. */
 static void key_event(struct vm *vm, const struct vm_event *e)
 {
-    if (e->arg[1] == VM_KEY_CHAR) {
-        remember_key(vm->ui, e->arg[0], e->arg[2]);
-        if (is_interrupt(vm, e)) {
-            vm->interrupt_pending = true;
-            vm_force_check();
-        }
+    if (e->arg[1] == VM_KEY_CHAR && is_interrupt(vm, e) &&
+        heap_special(&vm->heap, SPL_INTERRUPT_SEMAPHORE) != vm->heap.nil) {
+        vm->interrupt_pending = true;
+        vm_force_check();
+        return;
     }
+    if (e->arg[1] == VM_KEY_CHAR)
+        remember_key(vm->ui, e->arg[0], e->arg[2]);
     enqueue(vm, e->type, e->arg);
 }
 
