@@ -17,6 +17,7 @@ enum colour {
 static struct display *screen;
 static uint32_t paper = PAPER, ink = INK;
 static unsigned columns, rows, column, row;
+static bool first_page_only, full;
 
 static void clear(void)
 {
@@ -42,6 +43,7 @@ void console_alarm(void)
 {
     paper = ALARM_PAPER;
     ink = ALARM_INK;
+    first_page_only = true;
     display_hide_cursor(screen);
     clear();
 }
@@ -79,12 +81,16 @@ static void new_line(void)
         row++;
         return;
     }
+    if (first_page_only) {
+        full = true;
+        return;
+    }
     display_scroll(screen, FONT_HEIGHT, paper);
 }
 
 void console_write(const char *bytes, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && !full; i++) {
         unsigned char c = (unsigned char)bytes[i];
 
         if (c == '\n') {

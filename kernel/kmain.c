@@ -131,7 +131,8 @@ _Noreturn static void start_image(void)
     struct vm *vm = vm_create(&vm_options, &why);
 
     if (!vm)
-        refuse("%s: %s", platform_image_path(), why ? why : "cannot be read");
+        refuse("cannot run %s: %s", platform_image_path(),
+               why ? why : "it cannot be read");
     klog("image: %s, %llu ms after the kernel's entry\n",
          platform_image_path(), (unsigned long long)(clock_usecs() / 1000));
     platform_start_heartbeat();

@@ -94,17 +94,16 @@ static void begin(const char *message)
     }
     klog_screen_alarm();
     klog("\nAerostat has stopped: %s\n", message);
+    klog("What was saved is safe. A key on the keyboard starts again.\n\n");
 }
 
 _Noreturn static void end(void)
 {
     if (hook)
         hook();
-    klog("Nothing was saved since the last save. Switch the machine off and "
-         "on.\n");
     klog_screen_flush();
     power_exit(EXIT_PANIC);
-    cpu_halt();
+    power_reboot_on_key();
 }
 
 void panic_trap(const struct trap_frame *frame, const char *message)

@@ -5,6 +5,7 @@
 #include "kernel/platform_metal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "boot/boot_info.h"
@@ -42,6 +43,7 @@ static void dump_smalltalk_stack(void) { vm_dump_stack(2); }
 void platform_init(const struct boot_info *boot, const struct cmdline *c)
 {
     const char *name = cmdline_get(c, "image");
+    const char *zone = cmdline_get(c, "tz"); /* minutes east of UTC */
     uint64_t free_bytes = pmm_free_bytes();
 
     /* The image that was saved last, unless the boot menu names one. */
@@ -52,6 +54,8 @@ void platform_init(const struct boot_info *boot, const struct cmdline *c)
     if (boot->module_count)
         ram_image = boot->modules[0];
     prefer_ram = cmdline_get(c, "fresh") != NULL;
+    if (zone)
+        utc_offset = (int)strtol(zone, NULL, 10) * 60;
     memory_limit = free_bytes > 2 * KERNEL_RESERVE
                        ? free_bytes - KERNEL_RESERVE
                        : free_bytes / 2;

@@ -15,7 +15,7 @@ enum { FRAME_USECS = 16000 };
 /* A machine without a screen still answers a size: images divide by it. */
 enum { NO_SCREEN_WIDTH = 1024, NO_SCREEN_HEIGHT = 768 };
 
-static bool desktop_shown;
+static bool desktop_shown, pointer_placed;
 
 /* Monitors do not say how large they are; tall ones are taken for dense. */
 static uint32_t scale_for(uint32_t height)
@@ -70,14 +70,18 @@ void plat_cursor(const uint32_t *argb, int w, int h, int hot_x, int hot_y)
 {
     struct display *s = display_primary();
 
-    if (s)
-        display_set_cursor(s, argb, w, h, hot_x, hot_y);
+    if (!s)
+        return;
+    display_set_cursor(s, argb, w, h, hot_x, hot_y);
+    if (!pointer_placed)
+        platform_move_pointer((int)s->width / 2, (int)s->height / 2);
 }
 
 void platform_move_pointer(int x, int y)
 {
     struct display *s = display_primary();
 
+    pointer_placed = true;
     if (s)
         display_move_cursor(s, x, y);
 }

@@ -13,7 +13,9 @@
 
 enum { EXIT_PORT = 0xf4, EXIT_PASS = 0x10, EXIT_BASE = 64 };
 enum { SCI_ENABLED = 1, SLEEP_ENABLE = 1 << 13, SLEEP_TYPE_SHIFT = 10 };
-enum { KEYBOARD_COMMAND = 0x64, PULSE_RESET = 0xfe, RESET_PORT = 0xcf9 };
+enum { KEYBOARD_DATA = 0x60, KEYBOARD_STATUS = 0x64, KEYBOARD_COMMAND = 0x64,
+       PULSE_RESET = 0xfe, RESET_PORT = 0xcf9 };
+enum { DATA_WAITS = 0x01, FROM_MOUSE = 0x20, KEY_RELEASED = 0x80 };
 
 static bool exit_device;
 
@@ -80,4 +82,18 @@ void power_reboot(void)
     outb(KEYBOARD_COMMAND, PULSE_RESET);
     clock_delay(50000);
     cpu_halt();
+}
+
+void power_reboot_on_key(void)
+{
+    for (;;) {
+        uint8_t status = inb(KEYBOARD_STATUS), b;
+
+        cpu_pause();
+        if (status == 0xff || !(status & DATA_WAITS))
+            continue;
+        b = inb(KEYBOARD_DATA);
+        if (!(status & FROM_MOUSE) && !(b & KEY_RELEASED))
+            power_reboot();
+    }
 }

@@ -14,3 +14,5 @@ void power_exit(int code);
 _Noreturn void power_off(void);
 /* Starts the machine anew, by every means there is. */
 _Noreturn void power_reboot(void);
+/* The same once a key is pressed. Needs neither interrupts nor drivers. */
+_Noreturn void power_reboot_on_key(void);
