@@ -120,6 +120,7 @@ _Noreturn static void start_image(void)
     static char path[] = "/aerostat";
     struct vm_options vm_options = {
         .vm_path = path,
+        .machine = "metal",
         .image_name = platform_image_path(),
         .argc = (int)options.image_arg_count,
         .argv = options.image_args,

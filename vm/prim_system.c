@@ -70,7 +70,7 @@ static const char *attribute(struct vm *vm, int64_t id)
     case 1003: return "x64";
     case 1004: return VERSION " [Spur 64]";
     case 1005: return "Aerostat";
-    case 1006: return "1";
+    case 1006: return vm->options.machine ? vm->options.machine : "hosted";
     case 1007: return VERSION " interpreter";
     case 1009: return VERSION;
     default: return NULL;

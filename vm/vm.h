@@ -15,6 +15,7 @@ struct vm_options {
     bool stress_gc;          /* collect at every safepoint */
     bool check_heap;         /* verify the whole heap after each collection */
     const char *vm_path;     /* system attribute 0 */
+    const char *machine;     /* system attribute 1006; NULL: hosted */
     const char *image_name;  /* system attribute 1 and the save's name */
     int argc;                /* arguments for the image */
     char **argv;

@@ -15,7 +15,7 @@ EXPRESSIONS = [
     ("100 factorial printString size", "158"),
     ("(1/3)+(2/3)", "1"),
     ("0.1", "0.1"),
-    ("1e100 printString", "'1e100'"),
+    ("1.0e100 printString", "'1.0e100'"),
     ("(1 to: 100) inject: 0 into: [:a :b | a + b]", "5050"),
     ("#(3 1 2) asSortedCollection asArray", "#(1 2 3)"),
     ("'hello' reversed", "'olleh'"),
