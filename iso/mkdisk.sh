@@ -17,3 +17,5 @@ sgdisk -o \
     "$file" >/dev/null
 mformat -i "$file@@$((first * 512))" -F -c 1 -T "$fat" -h 64 -s 32 -v AEROSTAT ::
 "$mkstore" "$file" "$store_first" "$store"
+# A BIOS that tries this disk first is sent on to the next one (int 18h).
+printf '\315\030' | dd of="$file" conv=notrunc status=none
