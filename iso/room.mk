@@ -31,7 +31,7 @@ $(BUILD)/aerostat.iso: $(I)/.staged
 	  >$(I)/log 2>&1 || { cat $(I)/log; exit 1; }
 
 # A FAT32 volume for files and an image store behind the same ISO.
-$(BUILD)/aerostat.img: $(I)/.staged $(BUILD)/mkstore
+$(BUILD)/aerostat-stick.img: $(I)/.staged $(BUILD)/mkstore
 	$(call say,STICK,$@)
 	$(Q)rm -f $(I)/fat.img $(I)/store.img
 	$(Q)truncate -s $(STICK_FAT_MB)M $(I)/fat.img
@@ -50,8 +50,13 @@ $(BUILD)/disk.img: | $(BUILD)/mkstore
 	$(Q)sh iso/mkdisk.sh $@.new $(DISK_MB) $(STORE_GUID) $(BUILD)/mkstore
 	$(Q)mv $@.new $@
 
+# The same, small and unused: tests copy it.
+$(BUILD)/blank-disk.img: iso/mkdisk.sh $(BUILD)/mkstore
+	$(call say,DISK,$@)
+	$(Q)sh iso/mkdisk.sh $@ 256 $(STORE_GUID) $(BUILD)/mkstore
+
 iso: $(BUILD)/aerostat.iso ## the CD image, for BIOS and UEFI
-stick: $(BUILD)/aerostat.img ## the image for a USB stick, with room to save
+stick: $(BUILD)/aerostat-stick.img ## the image for a USB stick, with room to save
 .PHONY: iso stick
 
 # --- make run ---

@@ -45,6 +45,8 @@ void plat_display_show(const uint32_t *pixels, uint32_t pitch, int32_t left,
     if (!desktop_shown) {
         desktop_shown = true;
         klog_screen_off();
+        klog("desktop: %llu ms after the kernel's entry\n",
+             (unsigned long long)(clock_usecs() / 1000));
         display_fill(s, 0, 0, (int)s->width, (int)s->height, 0);
     }
     display_draw(s, pixels + (size_t)top * (pitch / 4) + left, pitch / 4,

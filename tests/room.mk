@@ -62,7 +62,8 @@ SLOW_SUITES = \
 
 FAST_NEEDS = $(BUILD)/aerostat $(IMAGE) $(UNIT:%=$(T)/%) \
   $(FUZZ:%=$(T)/%)
-SLOW_NEEDS = $(BUILD)/asan/aerostat $(BUILD)/kernel.elf $(BUILD)/aerostat.iso
+SLOW_NEEDS = $(BUILD)/asan/aerostat $(BUILD)/kernel.elf $(BUILD)/aerostat.iso \
+  $(BUILD)/aerostat-stick.img $(BUILD)/blank-disk.img
 
 test-fast: deps ## the proof without QEMU and sanitizers, about a minute
 	@$(MAKE) --no-print-directory test-fast-run
