@@ -379,6 +379,21 @@ oop vm_slot(struct vm *vm, oop o, uint64_t i)
     return slot(o, i);
 }
 
+/* Slots that a higher stackp exposes hold what was there long ago. */
+static void store(struct vm *vm, oop o, uint64_t i, oop value)
+{
+    uint64_t n = 0, old = 0;
+
+    if (i == CTX_STACKP && is_context(o)) {
+        old = raw_stackp(o);
+        slots(o)[CTX_STACKP] = value;
+        n = raw_stackp(o);
+    }
+    for (; old < n; old++)
+        slots(o)[CTX_TEMPS + old] = vm->heap.nil;
+    heap_store(&vm->heap, o, i, value);
+}
+
 /* Writes a slot that no frame has room for: the page's frames become contexts
  * first, and what ran goes on. A pc that cannot run is not taken for it. */
 static void divorce_and_store(struct vm *vm, oop ctx, uint64_t i, oop value)
@@ -390,7 +405,7 @@ static void divorce_and_store(struct vm *vm, oop ctx, uint64_t i, oop value)
     if (!top)
         plat_panic("no memory to divorce a context");
     old = slot(ctx, i);
-    heap_store(&vm->heap, ctx, i, value);
+    store(vm, ctx, i, value);
     if (running && !vm_resume(vm, top)) {
         heap_store(&vm->heap, ctx, i, old);
         vm_resume(vm, top);
@@ -402,7 +417,7 @@ void vm_set_slot(struct vm *vm, oop o, uint64_t i, oop value)
     oop *end, *fp;
 
     if (!is_context(o) || !context_is_married(o)) {
-        heap_store(&vm->heap, o, i, value);
+        store(vm, o, i, value);
         return;
     }
     fp = context_frame(o);

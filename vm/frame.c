@@ -231,12 +231,10 @@ static oop new_context(struct vm *vm, bool large)
                     large ? CTX_LARGE_SLOTS : CTX_SMALL_SLOTS);
 }
 
-/* Arguments are copied, so that they can be read after the return. */
 oop frame_context(struct vm *vm, oop *fp)
 {
     struct heap *h = &vm->heap;
     oop method = fp[FRAME_METHOD], ctx = fp[FRAME_CONTEXT];
-    uint64_t i, n = code_num_args(method);
 
     if (ctx)
         return ctx;
@@ -244,28 +242,31 @@ oop frame_context(struct vm *vm, oop *fp)
     if (!ctx)
         return 0;
     vm->stats.frames_married++;
-    if (frame_is_embedded(fp))
-        n = 0;
     slots(ctx)[CTX_SENDER] = (oop)(uintptr_t)fp | TAG_INTEGER;
-    slots(ctx)[CTX_STACKP] = int_oop((int64_t)n);
+    slots(ctx)[CTX_STACKP] = int_oop(0);
     heap_store(h, ctx, CTX_METHOD, method);
     heap_store(h, ctx, CTX_CLOSURE,
                fp[FRAME_CLOSURE] ? fp[FRAME_CLOSURE] : h->nil);
     heap_store(h, ctx, CTX_RECEIVER, fp[FRAME_RECEIVER]);
-    for (i = 0; i < n; i++)
-        heap_store(h, ctx, CTX_TEMPS + i, *frame_value(fp, i));
     fp[FRAME_CONTEXT] = ctx;
     return ctx;
 }
 
+/* The collector leaves a married context's values alone, so what is there is
+ * stale: the arguments are kept, to be read after the return. */
 void frame_widow(struct vm *vm, oop *fp)
 {
     oop ctx = fp[FRAME_CONTEXT];
+    uint64_t i, n;
 
-    if (ctx) {
-        slots(ctx)[CTX_SENDER] = vm->heap.nil;
-        slots(ctx)[CTX_PC] = vm->heap.nil;
-    }
+    if (!ctx)
+        return;
+    n = frame_is_embedded(fp) ? 0 : code_num_args(fp[FRAME_METHOD]);
+    slots(ctx)[CTX_SENDER] = vm->heap.nil;
+    slots(ctx)[CTX_PC] = vm->heap.nil;
+    slots(ctx)[CTX_STACKP] = int_oop((int64_t)n);
+    for (i = 0; i < n; i++)
+        heap_store(&vm->heap, ctx, CTX_TEMPS + i, *frame_value(fp, i));
 }
 
 /* Frame by frame from the top of a page. */
@@ -414,4 +415,34 @@ void frame_visit_roots(struct vm *vm, heap_visitor visit)
     for (i = 0; i < vm->num_pages; i++)
         if (vm->pages[i].fp)
             visit_page(vm, &vm->pages[i], visit);
+}
+
+/* --- checking --- */
+
+static bool frame_is_sound(const struct vm *vm, const struct frame_walk *w)
+{
+    oop method = w->fp[FRAME_METHOD], ctx = w->fp[FRAME_CONTEXT];
+
+    if (!is_code(method) || w->pc < bytes(method) + code_first_pc(method) ||
+        w->pc > bytes(method) + byte_count(method))
+        return false;
+    if (ctx && (!is_context(ctx) || !context_is_married(ctx) ||
+                context_frame(ctx) != w->fp))
+        return false;
+    return ctx || frame_caller(w->fp);
+}
+
+bool frame_check(const struct vm *vm)
+{
+    unsigned i;
+    struct frame_walk w;
+
+    for (i = 0; i < vm->num_pages; i++) {
+        if (!vm->pages[i].fp)
+            continue;
+        for (w = page_top(vm, &vm->pages[i]); w.fp; frame_next(&w))
+            if (!frame_is_sound(vm, &w))
+                return false;
+    }
+    return true;
 }

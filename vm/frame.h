@@ -145,6 +145,8 @@ bool frame_divorce_others(struct vm *vm); /* all pages but the running one */
 void frame_visit_roots(struct vm *vm, heap_visitor visit);
 /* Where frame fp of `page` goes on, and its lowest value. */
 uint8_t *frame_pc_of(const struct vm *vm, const oop *fp, oop **end);
+/* Verifies every frame's invariants. */
+bool frame_check(const struct vm *vm);
 /* The frame is being left: its context dies. */
 void frame_widow(struct vm *vm, oop *fp);
 

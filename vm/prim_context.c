@@ -144,11 +144,9 @@ int prim_context_size(struct vm *vm, int argc)
                        int_oop((int64_t)vm_context_stackp(vm, vm->sp[0])));
 }
 
-/* stackp: newly exposed slots read as nil. */
 int prim_context_set_stackp(struct vm *vm, int argc)
 {
     oop ctx = vm->sp[1], n = vm->sp[0];
-    uint64_t i, old;
 
     if (argc != 1 || !is_context(ctx))
         return PRIM_ERR_BAD_RECEIVER;
@@ -157,10 +155,7 @@ int prim_context_set_stackp(struct vm *vm, int argc)
         return PRIM_ERR_BAD_ARGUMENT;
     if (context_is_married(ctx) && context_frame(ctx) == vm->fp)
         return PRIM_ERR_INAPPROPRIATE;
-    old = vm_context_stackp(vm, ctx);
     vm_set_slot(vm, ctx, CTX_STACKP, n);
-    for (i = old; i < (uint64_t)int_value(n); i++)
-        heap_store(&vm->heap, ctx, CTX_TEMPS + i, vm->heap.nil);
     return prim_answer_self(vm, argc);
 }
 

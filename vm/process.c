@@ -347,8 +347,11 @@ void process_own_heap(struct vm *vm)
 /* Under stress there are far too many collections to check after each. */
 static void check_heap(struct vm *vm)
 {
-    if (!vm->options.check_heap ||
-        (vm->options.stress_gc && vm->heap.stats.scavenges % 64))
+    if (!vm->options.check_heap)
+        return;
+    if (!frame_check(vm))
+        plat_panic("a frame is damaged");
+    if (vm->options.stress_gc && vm->heap.stats.scavenges % 64)
         return;
     if (heap_check(&vm->heap))
         plat_panic("the heap is damaged");
