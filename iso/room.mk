@@ -66,6 +66,11 @@ QEMU_RUN = qemu-system-x86_64 -M q35 -accel $(ACCEL) -m $(MEM) -vga std \
   -drive if=none,id=disk,format=raw,file=$(BUILD)/disk.img \
   -device virtio-blk-pci,drive=disk -serial stdio
 
+QEMU_DIRECT = qemu-system-x86_64 -M q35 -accel $(ACCEL) -m $(MEM) -vga std \
+  -kernel $(BUILD)/kernel.elf -initrd $(ISO_IMAGE) -append "$(ARGS)" \
+  -drive if=none,id=disk,format=raw,file=$(BUILD)/disk.img \
+  -device virtio-blk-pci,drive=disk -serial stdio
+
 run-qemu: $(BUILD)/aerostat.iso $(BUILD)/disk.img
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then \
 	  exec $(QEMU_RUN); \
@@ -73,4 +78,9 @@ run-qemu: $(BUILD)/aerostat.iso $(BUILD)/disk.img
 	  echo "No display here: connect a VNC viewer to 127.0.0.1:5900"; \
 	  exec $(QEMU_RUN) -display none -vnc 127.0.0.1:0; \
 	fi
-.PHONY: run-qemu
+
+# The kernel alone, stopped at its entry until gdb says so.
+debug: $(BUILD)/kernel.elf $(ISO_IMAGE) $(BUILD)/disk.img ## QEMU waiting for gdb
+	@echo "gdb -ex 'target remote :1234' $(BUILD)/metal/kernel.debug"
+	$(QEMU_DIRECT) -S -gdb tcp:127.0.0.1:1234 -vnc 127.0.0.1:0
+.PHONY: run-qemu debug
