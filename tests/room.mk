@@ -42,6 +42,8 @@ $(T)/%: tests/fuzz/%.c $(UNIT_VM) $(wildcard tests/unit/plat_stub.c)
 FUZZ_RUNS := 20000
 FUZZ_SUITES = $(foreach t,$(FUZZ),"fuzz $(t:fuzz_%=%)=timeout 300 $(T)/$(t) $(FUZZ_RUNS)")
 UNIT_SUITES = $(foreach t,$(UNIT),"unit $(t:test_%=%)=timeout 300 $(T)/$(t)")
+# Debian's own, if another one is first in PATH: pytest comes from a package.
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
 HOSTED := timeout 900 $(BUILD)/aerostat --headless
 ASAN := timeout 1500 $(BUILD)/asan/aerostat --headless
 
@@ -58,7 +60,7 @@ FAST_SUITES = "lint=tests/lint.py" $(UNIT_SUITES) $(FUZZ_SUITES) \
 SLOW_SUITES = \
   "language files, asan=$(ASAN) $(IMAGE) langtest tests/lang/*.st" \
   "language files, gc stress=$(ASAN) --stress-gc --check-heap $(IMAGE) langtest tests/lang/*.st" \
-  "hosted and machine=python3 -m pytest -q -rs -p no:cacheprovider tests/system"
+  "hosted and machine=$(PYTHON) -m pytest -q -rs -p no:cacheprovider tests/system"
 
 FAST_NEEDS = $(BUILD)/aerostat $(IMAGE) $(UNIT:%=$(T)/%) \
   $(FUZZ:%=$(T)/%)

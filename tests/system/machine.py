@@ -156,8 +156,7 @@ class Machine:
         found = self.expect(r"(.*?)" + re.escape(PROMPT.decode()), timeout,
                             start)
         text = found.group(1).decode(errors="replace").replace("\r", "")
-        return "\n".join(line for line in text.split("\n")
-                         if line.strip() != expression.strip()).strip()
+        return text.strip()
 
     def until(self, expression, answer, timeout=30):
         """Asks again and again until the image answers so."""
