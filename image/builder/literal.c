@@ -50,7 +50,10 @@ static bool big_equal(const struct big *a, const struct big *b)
                    a->n * sizeof *a->w);
 }
 
-static bool big_is_one(const struct big *b) { return b->n == 1 && b->w[0] == 1; }
+static bool big_is_one(const struct big *b)
+{
+    return b->n == 1 && b->w[0] == 1;
+}
 
 /* Both are multiples of powers of the radix only where it matters: dividing
  * by its prime factors is a full reduction. */

@@ -39,7 +39,10 @@ static bool is_letter(char c)
     return isalpha((unsigned char)c) || c == '_' || (unsigned char)c >= 0x80;
 }
 
-static bool is_name_char(char c) { return is_letter(c) || isdigit((unsigned char)c); }
+static bool is_name_char(char c)
+{
+    return is_letter(c) || isdigit((unsigned char)c);
+}
 
 static bool is_binary_char(char c)
 {
