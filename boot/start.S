@@ -140,6 +140,7 @@ long_mode:
         mov %eax, %fs
         mov %eax, %gs
         fninit
+        ldmxcsr boot_mxcsr
         mov %ebp, %edi                  /* upper halves are zeroed */
         mov %esi, %esi
         movabs $boot_stack_top, %rsp
@@ -158,6 +159,8 @@ boot_gdt:
 boot_gdt_pointer:
         .word . - boot_gdt - 1
         .long boot_gdt
+boot_mxcsr:
+        .long 0x1f80                    /* as after reset: all masked */
 no_long_mode_text:
         .asciz "Aerostat: this processor has no 64-bit mode; cannot run.\r\n"
 

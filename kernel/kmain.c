@@ -1,6 +1,18 @@
 /*
  * kmain.c - the machine from the boot loader's last instruction to the
  * image's first. Reads top to bottom; no step looks back.
+ *
+ * Words of the command line (cmdline.h):
+ *   image=NAME       the image to run, of those in the store
+ *   fresh            the image that the boot loader brought, even so
+ *   image.args=...   the rest of the line, for the image
+ *   headless         tell the image that nobody watches (image.args does too)
+ *   mem=SIZE         use no more memory than that
+ *   video=WxH        size of a screen that the kernel programs itself
+ *   keymap=NAME      keyboard layout
+ *   tz=MINUTES       east of UTC; the battery clock runs in UTC
+ *   stats            the VM prints its counters at the end
+ *   exit=isa         leave through QEMU's isa-debug-exit
  */
 #include <stdio.h>
 #include <string.h>

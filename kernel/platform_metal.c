@@ -27,7 +27,7 @@
 
 enum { MAX_RESERVATIONS = 64, FIRST_ADDRESS = 0x10000 };
 #define ANYWHERE 0x0000400000000000ull
-/* Kept from the heap: tables, DMA buffers, newlib's heap. */
+/* Kept from the heap: DMA buffers, newlib's heap; page tables come on top. */
 #define KERNEL_RESERVE (6ull << 20)
 
 /* --- life --- */
@@ -56,6 +56,7 @@ void platform_init(const struct boot_info *boot, const struct cmdline *c)
     prefer_ram = cmdline_get(c, "fresh") != NULL;
     if (zone)
         utc_offset = (int)strtol(zone, NULL, 10) * 60;
+    free_bytes -= free_bytes / 256;
     memory_limit = free_bytes > 2 * KERNEL_RESERVE
                        ? free_bytes - KERNEL_RESERVE
                        : free_bytes / 2;
@@ -230,6 +231,8 @@ struct plat_image *plat_image_open(const char *name, uint64_t *size,
                    "brought none";
         return NULL;
     }
+    if (!prefer_ram && store_name(0))
+        klog("image: %s; taking the delivered one\n", *why);
     *size = ram_image.bytes;
     return &open_image;
 }
