@@ -98,7 +98,10 @@ static inline bool is_small_float(oop o)
     return (o & TAG_MASK) == TAG_FLOAT;
 }
 static inline int64_t int_value(oop o) { return (int64_t)o >> 3; }
-static inline oop int_oop(int64_t v) { return ((uint64_t)v << 3) | TAG_INTEGER; }
+static inline oop int_oop(int64_t v)
+{
+    return ((uint64_t)v << 3) | TAG_INTEGER;
+}
 static inline bool int_fits(int64_t v)
 {
     return v >= SMALLINT_MIN && v <= SMALLINT_MAX;
@@ -245,17 +248,26 @@ static inline uint64_t code_header(oop m) /* the SmallInteger's value, raw */
 {
     return (uint64_t)int_value(slot(m, 0));
 }
-static inline unsigned code_num_literals(oop m) { return code_header(m) & 0x7fff; }
+static inline unsigned code_num_literals(oop m)
+{
+    return code_header(m) & 0x7fff;
+}
 static inline bool code_has_primitive(oop m)
 {
     return (code_header(m) >> 16) & 1;
 }
-static inline bool code_large_frame(oop m) { return (code_header(m) >> 17) & 1; }
+static inline bool code_large_frame(oop m)
+{
+    return (code_header(m) >> 17) & 1;
+}
 static inline unsigned code_num_temps(oop m)
 {
     return (code_header(m) >> 18) & 63;
 }
-static inline unsigned code_num_args(oop m) { return (code_header(m) >> 24) & 15; }
+static inline unsigned code_num_args(oop m)
+{
+    return (code_header(m) >> 24) & 15;
+}
 static inline bool code_is_sista(oop m) { return (int64_t)slot(m, 0) < 0; }
 static inline oop code_literal(oop m, unsigned i) { return slot(m, i + 1); }
 /* Offset of the first bytecode from the start of the body, in bytes. */

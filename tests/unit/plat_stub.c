@@ -2,9 +2,10 @@
  * plat_stub.c - the platform of the unit tests: memory by mmap, images by
  * stdio, and nothing else. No window, no files, no clock but the real one.
  *
- * plat_stub_memory (bytes) makes plat_commit fail once that much is in use.
+ * plat_stub.h tells what tests can turn.
  */
 #define _GNU_SOURCE
+#include "tests/unit/plat_stub.h"
 #include "vm/platform.h"
 
 #include <stdio.h>

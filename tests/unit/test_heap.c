@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/plat_stub.h"
 #include "tests/unit/tiny_image.h"
 #include "vm/heap_private.h"
 #include "vm/prim.h"
@@ -513,7 +514,6 @@ static void running_out_of_memory_is_survived(void **state)
 
 static void a_platform_without_memory_is_survived(void **state)
 {
-    extern uint64_t plat_stub_memory, plat_stub_committed;
     int i;
 
     plat_stub_memory = plat_stub_committed + (2 << 20);
