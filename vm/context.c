@@ -61,6 +61,12 @@ static void context_to_frame(struct vm *vm, oop ctx)
         *--vm->sp = slot(ctx, CTX_TEMPS + i);
     vm->pc = bytes(vm->fp[FRAME_METHOD]) + pc - 1;
     slots(ctx)[CTX_SENDER] = (oop)(uintptr_t)vm->fp | TAG_INTEGER;
+    /* the context itself keeps no more alive than a freshly married one */
+    if (embedded)
+        n = 0;
+    else if (n > code_num_args(method))
+        n = code_num_args(method);
+    slots(ctx)[CTX_STACKP] = int_oop((int64_t)n);
     vm->reload = true;
 }
 

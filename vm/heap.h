@@ -181,9 +181,8 @@ uint64_t heap_bytes_free(const struct heap *h);
  * after_move (may be NULL): the collection is over. Class indices may have
  * changed if `full`: caches keyed on them must be emptied.
  *
- * A context is traced up to 6 + stackp slots. One whose sender is a
- * SmallInteger is married: only its first six slots are traced, and whatever
- * lies above must be written before it is made single again. */
+ * A context is traced up to 6 + stackp slots, married or not: what lies below
+ * must be oops, what lies above is never looked at. */
 typedef oop (*heap_visitor)(struct heap *h, oop o);
 struct heap_owner {
     void (*visit_roots)(void *owner, heap_visitor visit, bool young_only);

@@ -197,6 +197,26 @@ static int check_spaces(const struct heap *h)
     return 0;
 }
 
+static bool root_is_bad; /* a visitor has no other way to say so */
+
+static oop check_root(struct heap *h, oop o)
+{
+    if (check_oop(h, 2, o))
+        root_is_bad = true;
+    return o;
+}
+
+/* The owner's roots: frames and registers of the interpreter. */
+static int check_owner(struct heap *h)
+{
+    const struct heap_owner *owner = &h->private_->owner;
+
+    root_is_bad = false;
+    if (owner->visit_roots)
+        owner->visit_roots(owner->owner, check_root, true);
+    return root_is_bad ? complain("a root of the machine") : 0;
+}
+
 int heap_check(struct heap *h)
 {
     const struct heap_private *p = h->private_;
@@ -213,5 +233,5 @@ int heap_check(struct heap *h)
         check_space(h, h->old_start, h->old_end, false, &remembered))
         return -1;
     return check_remembered(h, remembered) || check_class_table(h) ||
-           check_roots(h) ? -1 : 0;
+           check_roots(h) || check_owner(h) ? -1 : 0;
 }

@@ -156,8 +156,7 @@ static inline uint64_t context_traced(oop o, uint64_t n)
 
     if (n < CTX_TEMPS)
         return n;
-    if (is_int(slot(o, CTX_SENDER)) || !is_int(sp) ||
-        (uint64_t)int_value(sp) > n - CTX_TEMPS)
+    if (!is_int(sp) || (uint64_t)int_value(sp) > n - CTX_TEMPS)
         return CTX_TEMPS;
     return CTX_TEMPS + (uint64_t)int_value(sp);
 }
