@@ -25,10 +25,19 @@ $(BUILD)/gen/Unicode-Data/UnicodeData.class.st: image/unicode/tables.awk \
 	$(call say,GEN,$@)
 	$(Q)awk -f $< $(UNICODE_DATA) > $@
 
-$(BUILD)/aerostat.image: $(BUILD)/imagebuilder $(IMAGE_SRC) $(GEN_SRC) \
-                         image/load.order
+# The cold image comes from the builder; started once, it initializes itself,
+# loads the warm packages with its own compiler and saves itself. Paths are
+# relative: they are on the saved stack, and all builds shall be alike.
+$(BUILD)/cold.image: $(BUILD)/imagebuilder $(IMAGE_SRC) $(GEN_SRC) \
+                     image/load.order
 	$(call say,IMAGE,$@)
 	$(Q)$(BUILD)/imagebuilder image/src $@ $(BUILD)/gen
+
+$(BUILD)/aerostat.image: $(BUILD)/cold.image $(BUILD)/aerostat
+	$(call say,IMAGE,$@)
+	$(Q)$(BUILD)/aerostat --headless $< \
+	  eval "TonelReader loadOrder: 'image/load.order'" save $@ > $@.log || \
+	  { cat $@.log; rm -f $@; false; }
 
 image-check: $(BUILD)/imagebuilder $(GEN_SRC) ## compile all Smalltalk sources, report errors
 	$(Q)$(BUILD)/imagebuilder --check image/src $(BUILD)/gen

@@ -5,7 +5,8 @@
  * text, compiles it to Sista V1 and writes one Spur image. It never frees.
  * Order of work: tonel.c (text to classes and methods), lex.c and parse.c
  * (source to tree), scope.c (names to variables), gen.c (tree to bytecodes),
- * layout.c (everything to objects), image.c (objects to a file).
+ * values.c, layout.c and system.c (everything to objects), heapfile.c (the
+ * objects to a file).
  */
 #pragma once
 
