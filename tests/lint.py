@@ -24,7 +24,7 @@ LIBC = set("""memcpy memmove memset memcmp strlen strcmp strncmp strchr
     modf frexp ldexp trunc fmod hypot acos asin fabs log2 log10 exp2 cbrt
     lround fmodf floorf ceilf sqrtf acosf powf cosf fabsf __assert_fail
     __assert_func strncpy strcpy strcat strstr nearbyint rint round
-    getrandom""".split())
+    getrandom __popcountdi2""".split())
 
 
 def files(*patterns):
@@ -41,7 +41,7 @@ def layers():
             continue
         with open(f, errors="replace") as source:
             for n, line in enumerate(source, 1):
-                m = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
+                m = re.match(r'\s*#\s*include\s+"(?:\.\./)*([^"]+)"', line)
                 if m and m[1].split("/")[0] not in ROOMS[room] \
                         and "/" in m[1]:
                     yield "%s:%d: %s may not include %s" % (f, n, room, m[1])
@@ -73,6 +73,8 @@ def columns():
 
 def externs():
     for f in files("*.c"):
+        if f.startswith("tests/"):
+            continue
         with open(f, errors="replace") as source:
             for n, line in enumerate(source, 1):
                 if re.match(r"\s*extern\s", line):

@@ -175,8 +175,8 @@ class Machine:
     def key(self, *names):
         """Presses keys together: key('alt', 'p')."""
         keys = [{"type": "qcode", "data": n} for n in names]
-        self.qmp("send-key", keys=keys, **{"hold-time": 40})
-        time.sleep(0.12)
+        self.qmp("send-key", keys=keys, **{"hold-time": 20})
+        time.sleep(0.05)
 
     def type(self, text):
         for c in text:

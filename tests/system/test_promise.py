@@ -64,7 +64,8 @@ def window(m, title):
 def bring_to_front(m, title):
     """By its button in the task bar: another window may cover its own."""
     w = window(m, title)
-    m.click(*centre(m, "World taskBar buttonFor: " + w))
+    if m.ask("World activeWindow == " + w) == "false":
+        m.click(*centre(m, "World taskBar buttonFor: " + w))
     m.until("World activeWindow == " + w, "true")
     return w
 
