@@ -274,8 +274,12 @@ static uint64_t allocate(struct heap *h, uint64_t n, uint64_t size)
 
 oop heap_new(struct heap *h, uint32_t class_index, unsigned format, uint64_t n)
 {
-    uint64_t at = n <= max_slots ? allocate(h, n, bytes_for_slots(n)) : 0;
+    oop o = n < HDR_OVERFLOW ? heap_new_young(h, class_index, format, n) : 0;
+    uint64_t at;
 
+    if (o)
+        return fill(h, o, format, n);
+    at = n <= max_slots ? allocate(h, n, bytes_for_slots(n)) : 0;
     if (!at)
         return 0;
     return fill(h, write_header(at, class_index, format, n), format, n);
