@@ -90,6 +90,21 @@ static void read_all_packages(const char *root)
             read_package(root, names.at[i], true);
 }
 
+/* The dictionary would hold both, and the machine find any of them. */
+static void report_twice(const struct klass *c)
+{
+    for (size_t i = 0; i < c->methods.n; i++) {
+        const struct method *m = c->methods.at[i];
+
+        for (size_t k = 0; k < i; k++)
+            if (m->selector && c->methods.at[k]->selector == m->selector &&
+                c->methods.at[k]->meta == m->meta)
+                report(m->file, m->line, "%s%s>>%s: also in %s:%u", c->name,
+                       m->meta ? " class" : "", m->selector,
+                       c->methods.at[k]->file, c->methods.at[k]->line);
+    }
+}
+
 static unsigned compile_all(void)
 {
     unsigned done = 0;
@@ -97,6 +112,8 @@ static unsigned compile_all(void)
     for (size_t i = 0; i < world.methods.n; i++)
         if (world.methods.at[i]->cls->binding || world.lenient)
             done += compile(world.methods.at[i]) != NULL;
+    for (size_t i = 0; i < world.classes.n; i++)
+        report_twice(world.classes.at[i]);
     return done;
 }
 
