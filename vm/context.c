@@ -14,13 +14,13 @@ static void base_frame_linkage(struct vm *vm, oop ctx, oop *temps, oop closure)
 {
     oop *fp = vm->sp - 2;
 
-    fp[FRAME_PC] = heap_follow(slot(ctx, CTX_SENDER));
+    fp[FRAME_PC] = followed(slot(ctx, CTX_SENDER));
     fp[FRAME_CALLER] = 0;
     fp[FRAME_TEMPS] = (oop)(uintptr_t)temps;
-    fp[FRAME_METHOD] = heap_follow(slot(ctx, CTX_METHOD));
+    fp[FRAME_METHOD] = followed(slot(ctx, CTX_METHOD));
     fp[FRAME_CLOSURE] = closure;
     fp[FRAME_CONTEXT] = ctx;
-    fp[FRAME_RECEIVER] = heap_follow(slot(ctx, CTX_RECEIVER));
+    fp[FRAME_RECEIVER] = followed(slot(ctx, CTX_RECEIVER));
     vm->fp = fp;
     vm->sp = fp + FRAME_RECEIVER;
     vm->page->fp = fp;
@@ -40,8 +40,8 @@ static uint64_t raw_stackp(oop ctx)
 static void context_to_frame(struct vm *vm, oop ctx)
 {
     struct heap *h = &vm->heap;
-    oop closure = heap_follow(slot(ctx, CTX_CLOSURE));
-    oop method = heap_follow(slot(ctx, CTX_METHOD));
+    oop closure = followed(slot(ctx, CTX_CLOSURE));
+    oop method = followed(slot(ctx, CTX_METHOD));
     uint64_t i = 0, n = raw_stackp(ctx), temps = code_num_temps(method);
     bool embedded = closure != h->nil &&
                     class_index_of(closure) == CLS_BLOCK_CLOSURE;
@@ -76,12 +76,12 @@ static bool is_resumable(struct vm *vm, oop ctx)
         return false;
     return context_is_married(ctx) ||
            (is_int(slot(ctx, CTX_PC)) &&
-            is_code(heap_follow(slot(ctx, CTX_METHOD))));
+            is_code(followed(slot(ctx, CTX_METHOD))));
 }
 
 bool vm_resume(struct vm *vm, oop ctx)
 {
-    ctx = heap_follow(ctx);
+    ctx = followed(ctx);
     if (!is_resumable(vm, ctx))
         return false;
     if (context_is_married(ctx)) {
@@ -109,7 +109,7 @@ oop vm_unmarry_all(struct vm *vm)
 
 struct walk walk_from(struct vm *vm, oop ctx)
 {
-    ctx = heap_follow(ctx);
+    ctx = followed(ctx);
     if (!is_context(ctx))
         return (struct walk){ NULL, vm->heap.nil };
     if (context_is_married(ctx))
@@ -146,7 +146,7 @@ bool walk_is_marked(struct vm *vm, struct walk w, unsigned primitive)
     if (w.fp)
         return !w.fp[FRAME_CLOSURE] &&
                code_primitive(w.fp[FRAME_METHOD]) == primitive;
-    method = heap_follow(slot(w.context, CTX_METHOD));
+    method = followed(slot(w.context, CTX_METHOD));
     closure = slot(w.context, CTX_CLOSURE);
     return closure == vm->heap.nil && is_code(method) &&
            code_primitive(method) == primitive;
@@ -201,7 +201,7 @@ static void resume_with(struct vm *vm, oop ctx, oop v)
 
 static void return_from_base(struct vm *vm, oop v)
 {
-    oop sender = heap_follow(vm->fp[FRAME_PC]);
+    oop sender = followed(vm->fp[FRAME_PC]);
 
     if (!is_resumable(vm, sender)) {
         cannot_return(vm, v);
@@ -209,7 +209,7 @@ static void return_from_base(struct vm *vm, oop v)
     }
     frame_widow(vm, vm->fp);
     page_free(vm, vm->page);
-    resume_with(vm, heap_follow(sender), v);
+    resume_with(vm, followed(sender), v);
 }
 
 void vm_local_return(struct vm *vm, oop v)
@@ -233,10 +233,10 @@ static oop home_of(struct vm *vm, oop closure)
     oop ctx;
 
     while (closure && closure != vm->heap.nil) {
-        ctx = heap_follow(slot(closure, CLOSURE_OUTER));
+        ctx = followed(slot(closure, CLOSURE_OUTER));
         if (!is_context(ctx))
             return 0;
-        closure = heap_follow(slot(ctx, CTX_CLOSURE));
+        closure = followed(slot(ctx, CTX_CLOSURE));
         if (closure == vm->heap.nil)
             return ctx;
     }
@@ -277,7 +277,7 @@ static void return_through_contexts(struct vm *vm, oop home, oop v)
     v = vm->scratch[1];
     vm->scratch[0] = vm->scratch[1] = 0;
     sender = slot(home, CTX_SENDER);
-    if (!is_resumable(vm, heap_follow(sender))) {
+    if (!is_resumable(vm, followed(sender))) {
         vm_resume(vm, ctx);
         cannot_return(vm, v);
         return;
@@ -288,9 +288,9 @@ static void return_through_contexts(struct vm *vm, oop home, oop v)
         slots(ctx)[CTX_SENDER] = slots(ctx)[CTX_PC] = nil;
         if (ctx == home)
             break;
-        ctx = heap_follow(next);
+        ctx = followed(next);
     }
-    resume_with(vm, heap_follow(sender), v);
+    resume_with(vm, followed(sender), v);
 }
 
 static void non_local_return(struct vm *vm, oop v)

@@ -157,7 +157,7 @@ void frame_push_method(struct vm *vm, oop method, int argc)
 void frame_push_full_block(struct vm *vm, oop closure, int argc)
 {
     oop *result = vm->sp + argc;
-    oop block = heap_follow(slot(closure, CLOSURE_PC_OR_METHOD));
+    oop block = followed(slot(closure, CLOSURE_PC_OR_METHOD));
     uint64_t i, n = slot_count(closure);
     int nils;
 
@@ -167,16 +167,16 @@ void frame_push_full_block(struct vm *vm, oop closure, int argc)
     for (; nils > 0; nils--)
         *--vm->sp = vm->heap.nil;
     push_linkage(vm, result - 1, block, closure,
-                 heap_follow(slot(closure, FULL_CLOSURE_RECEIVER)));
+                 followed(slot(closure, FULL_CLOSURE_RECEIVER)));
     vm->pc = frame_first_bytecode(block);
 }
 
 /* The arguments move below the linkage, so that pushed temps follow them. */
 void frame_push_block(struct vm *vm, oop closure, int argc)
 {
-    oop outer = heap_follow(slot(closure, CLOSURE_OUTER));
-    oop method = heap_follow(slot(outer, CTX_METHOD));
-    oop receiver = heap_follow(slot(outer, CTX_RECEIVER));
+    oop outer = followed(slot(closure, CLOSURE_OUTER));
+    oop method = followed(slot(outer, CTX_METHOD));
+    oop receiver = followed(slot(outer, CTX_RECEIVER));
     oop args[16];
     uint64_t i, n = slot_count(closure);
 
@@ -227,8 +227,14 @@ void frame_move_to_new_page(struct vm *vm)
 
 static oop new_context(struct vm *vm, bool large)
 {
-    return heap_new(&vm->heap, CLS_CONTEXT, FMT_FIXED_AND_INDEXED,
-                    large ? CTX_LARGE_SLOTS : CTX_SMALL_SLOTS);
+    uint64_t i, n = large ? CTX_LARGE_SLOTS : CTX_SMALL_SLOTS;
+    oop ctx = heap_new_young(&vm->heap, CLS_CONTEXT, FMT_FIXED_AND_INDEXED, n);
+
+    if (!ctx)
+        return heap_new(&vm->heap, CLS_CONTEXT, FMT_FIXED_AND_INDEXED, n);
+    for (i = 0; i < n; i++)
+        slots(ctx)[i] = vm->heap.nil;
+    return ctx;
 }
 
 oop frame_context(struct vm *vm, oop *fp)

@@ -36,32 +36,31 @@ static bool both_floats(oop a, oop b, double *x, double *y)
     return !(is_int(a) && is_int(b));
 }
 
-/* Result of a float operation, or 0: send. */
-static __attribute__((noinline)) oop float_operation(struct heap *h, char op,
-                                                     oop a, oop b)
+static oop float_result(struct heap *h, double x)
 {
-    double x, y;
-
-    if (!both_floats(a, b, &x, &y))
-        return 0;
-    switch (op) {
-    case '+': x += y; break;
-    case '-': x -= y; break;
-    case '*': x *= y; break;
-    case '/':
-        if (y == 0.0)
-            return 0;
-        x /= y;
-        break;
-    case '<': return x < y ? h->true_ : h->false_;
-    case '>': return x > y ? h->true_ : h->false_;
-    case 'l': return x <= y ? h->true_ : h->false_;
-    case 'g': return x >= y ? h->true_ : h->false_;
-    case '=': return x == y ? h->true_ : h->false_;
-    case '~': return x != y ? h->true_ : h->false_;
-    }
     return float_is_small(x) ? small_float_oop(x) : heap_float(h, x);
 }
+
+/* Results of float operations, or 0: send. */
+#define FLOAT_OPERATION(name, refused, value)                              \
+    static __attribute__((noinline)) oop name(struct heap *h, oop a, oop b) \
+    {                                                                      \
+        double x, y;                                                       \
+                                                                           \
+        if (!both_floats(a, b, &x, &y) || (refused))                       \
+            return 0;                                                      \
+        return (value);                                                    \
+    }
+FLOAT_OPERATION(float_add, false, float_result(h, x + y))
+FLOAT_OPERATION(float_subtract, false, float_result(h, x - y))
+FLOAT_OPERATION(float_multiply, false, float_result(h, x * y))
+FLOAT_OPERATION(float_divide, y == 0.0, float_result(h, x / y))
+FLOAT_OPERATION(float_less, false, x < y ? h->true_ : h->false_)
+FLOAT_OPERATION(float_greater, false, x > y ? h->true_ : h->false_)
+FLOAT_OPERATION(float_less_equal, false, x <= y ? h->true_ : h->false_)
+FLOAT_OPERATION(float_greater_equal, false, x >= y ? h->true_ : h->false_)
+FLOAT_OPERATION(float_equal, false, x == y ? h->true_ : h->false_)
+FLOAT_OPERATION(float_not_equal, false, x != y ? h->true_ : h->false_)
 
 static oop integer_quotient(oop a, oop b) /* exact, or 0 */
 {
@@ -111,23 +110,23 @@ static oop shifted(oop a, oop b) /* a SmallInteger, or 0 */
 /* The class whose method runs: a super send looks above it. */
 static oop super_class(struct vm *vm, oop method)
 {
-    oop binding = heap_follow(
+    oop binding = followed(
         code_literal(method, code_num_literals(method) - 1));
     oop class, nil = vm->heap.nil;
 
     if (!is_pointer(binding) || slot_count(binding) <= ASSOC_VALUE ||
         !format_is_pointers(format_of(binding)))
         return nil;
-    class = heap_follow(slot(binding, ASSOC_VALUE));
+    class = followed(slot(binding, ASSOC_VALUE));
     if (!is_pointer(class) || class == nil)
         return nil;
-    return heap_follow(slot(class, CLASS_SUPERCLASS));
+    return followed(slot(class, CLASS_SUPERCLASS));
 }
 
 /* The value slot of a literal variable. */
 static oop *literal_variable(oop method, uint64_t i)
 {
-    return &slots(heap_follow(code_literal(method, (unsigned)i)))[ASSOC_VALUE];
+    return &slots(followed(code_literal(method, (unsigned)i)))[ASSOC_VALUE];
 }
 
 /* A block whose body follows; the copied values are still on the stack. */
@@ -156,7 +155,7 @@ static oop new_full_block(struct vm *vm, uint64_t literal, unsigned flags)
 {
     struct heap *h = &vm->heap;
     oop *fp = vm->fp;
-    oop block = heap_follow(code_literal(fp[FRAME_METHOD], (unsigned)literal));
+    oop block = followed(code_literal(fp[FRAME_METHOD], (unsigned)literal));
     unsigned i, copied = flags & 63;
     oop outer = h->nil, o = 0;
 
@@ -216,26 +215,62 @@ static void no_memory(struct vm *vm)
         plat_panic("out of memory");
 }
 
-/* at: and at:put: of objects with nothing but indexed slots. 0: send. */
-static inline oop fast_at(oop o, oop index)
+/* at: and at:put: for the methods with primitives 60, 61, 63 and 64, of
+ * objects with nothing but indexed slots. 0: send. */
+static inline oop fast_at(oop o, oop index, bool string)
 {
     uint64_t i = (uint64_t)int_value(index) - 1;
+    unsigned f;
 
-    if (!is_pointer(o) || !is_int(index) || format_of(o) != FMT_ARRAY ||
-        i >= slot_count(o))
+    if (!is_pointer(o) || !is_int(index))
         return 0;
-    return slot(o, i);
+    f = format_of(o);
+    if (f == FMT_ARRAY && !string)
+        return i < slot_count(o) ? slot(o, i) : 0;
+    if (!format_is_bytes(f) || i >= byte_count(o))
+        return 0;
+    return string ? char_oop(bytes(o)[i]) : int_oop(bytes(o)[i]);
 }
 
-static inline bool fast_at_put(struct heap *h, oop o, oop index, oop value)
+static inline bool fast_at_put(struct heap *h, oop o, oop index, oop value,
+                               bool string)
 {
     uint64_t i = (uint64_t)int_value(index) - 1;
+    unsigned f;
 
-    if (!is_pointer(o) || !is_int(index) || format_of(o) != FMT_ARRAY ||
-        (header(o) & HDR_IMMUTABLE) || i >= slot_count(o))
+    if (!is_pointer(o) || !is_int(index) || (header(o) & HDR_IMMUTABLE))
         return false;
-    heap_store(h, o, i, value);
+    f = format_of(o);
+    if (f == FMT_ARRAY && !string && i < slot_count(o)) {
+        heap_store(h, o, i, value);
+        return true;
+    }
+    if (!format_is_bytes(f) || i >= byte_count(o) || value >> 11 ||
+        (string ? !is_char(value) : !is_int(value)))
+        return false;
+    bytes(o)[i] = (uint8_t)(value >> 3);
     return true;
+}
+
+/* Can the loop activate the block by itself? No forwarders are about. */
+static inline bool full_block_can_run(oop closure, int argc)
+{
+    uint64_t n = slot_count(closure);
+
+    return slot(closure, CLOSURE_NUM_ARGS) == int_oop(argc) &&
+           n >= FULL_CLOSURE_COPIED && n < 64 &&
+           is_code(slot(closure, CLOSURE_PC_OR_METHOD)) &&
+           !code_has_primitive(slot(closure, CLOSURE_PC_OR_METHOD));
+}
+
+static inline bool block_can_run(oop closure, int argc)
+{
+    oop outer = slot(closure, CLOSURE_OUTER);
+
+    return slot(closure, CLOSURE_NUM_ARGS) == int_oop(argc) &&
+           slot_count(closure) < 64 && is_context(outer) &&
+           is_code(slot(outer, CTX_METHOD)) &&
+           is_int(slot(closure, CLOSURE_PC_OR_METHOD));
 }
 
 /* --- the loop --- */
@@ -334,7 +369,7 @@ static inline bool fast_at_put(struct heap *h, oop o, oop index, oop value)
 /* A comparison of SmallIntegers, joined with the conditional jump that most
  * often follows it: the set's short one or, where LONG_FALSE holds, the long
  * one. */
-#define COMPARE(label, op, code, special_index, SHORT_FALSE, LONG_FALSE)   \
+#define COMPARE(label, name, op, special_index, SHORT_FALSE, LONG_FALSE)   \
     label:                                                                 \
     {                                                                      \
         oop a = sp[1], b = sp[0];                                          \
@@ -355,13 +390,13 @@ static inline bool fast_at_put(struct heap *h, oop o, oop index, oop value)
             *sp = BOOL(yes);                                               \
             NEXT();                                                        \
         }                                                                  \
-        float_op = code;                                                   \
+        answer = float_##name(h, a, b);                                    \
         special = special_index;                                           \
-        goto float_or_send;                                                \
+        goto answer_or_send;                                               \
     }
-#define COMPARE_BOTH(name, op, code, index)                                \
-    COMPARE(name##_sista, op, code, index, 192u, next == 239)              \
-    COMPARE(name##_v3, op, code, index, 152u, next - 172u < 4)
+#define COMPARE_BOTH(name, op, index)                                      \
+    COMPARE(name##_sista, name, op, index, 192u, next == 239)              \
+    COMPARE(name##_v3, name, op, index, 152u, next - 172u < 4)
 #define JUMP_LONG_FALSE(next) (pc[1] + (next < 239 ? (next & 3) * 256 : 0))
 
 /* gcc would fold all the NEXTs into one jump again, and copy registers
@@ -387,8 +422,6 @@ _Noreturn void interpret(struct vm *vm)
 #undef SISTA
 #undef V3
     struct heap *const h = &vm->heap;
-    const cached_primitive prim_60 = prim_numbered(60);
-    const cached_primitive prim_61 = prim_numbered(61);
     const void *const *table;
     uint8_t *pc;
     oop *sp, *fp, *tp;
@@ -403,7 +436,6 @@ _Noreturn void interpret(struct vm *vm)
     uint64_t class_index, store_index;
     unsigned special;
     int argc;
-    char float_op;
 
     LOAD();
     NEXT();
@@ -494,7 +526,7 @@ push_char_x:
     END_EXTENSIONS();
     NEXT();
 push_remote_temp:
-    answer = heap_follow(tp[-(int)pc[1]]);
+    answer = followed(tp[-(int)pc[1]]);
     PUSH(slot(answer, pc[0]));
     pc += 2;
     NEXT();
@@ -588,7 +620,7 @@ store_lit_var_x:
     store_value = *sp;
 store_literal_variable:
     END_EXTENSIONS();
-    store_object = heap_follow(LITERAL(store_index));
+    store_object = followed(LITERAL(store_index));
     STORE_SLOT(store_object, ASSOC_VALUE, store_value, 0);
     NEXT();
 pop_temp_x:
@@ -604,7 +636,7 @@ store_remote_temp:
 pop_remote_temp:
     store_value = *sp++;
 store_remote:
-    store_object = heap_follow(tp[-(int)pc[1]]);
+    store_object = followed(tp[-(int)pc[1]]);
     heap_store(h, store_object, pc[0], store_value);
     pc += 2;
     NEXT();
@@ -739,9 +771,9 @@ add:
         }
         SEND_SPECIAL(0);
     }
+    answer = float_add(h, sp[1], sp[0]);
     special = 0;
-    float_op = '+';
-    goto float_or_send;
+    goto answer_or_send;
 subtract:
     if (LIKELY(are_ints(sp[1], sp[0]))) {
         int64_t difference;
@@ -754,9 +786,9 @@ subtract:
         }
         SEND_SPECIAL(1);
     }
+    answer = float_subtract(h, sp[1], sp[0]);
     special = 1;
-    float_op = '-';
-    goto float_or_send;
+    goto answer_or_send;
 multiply:
     if (LIKELY(are_ints(sp[1], sp[0]))) {
         int64_t product;
@@ -768,23 +800,12 @@ multiply:
         }
         SEND_SPECIAL(8);
     }
+    answer = float_multiply(h, sp[1], sp[0]);
     special = 8;
-    float_op = '*';
-    goto float_or_send;
+    goto answer_or_send;
 divide:
-    if (LIKELY(are_ints(sp[1], sp[0]))) {
-        answer = integer_quotient(sp[1], sp[0]);
-        goto answer_or_send_divide;
-    }
-    special = 9;
-    float_op = '/';
-float_or_send:
-    answer = float_operation(h, float_op, sp[1], sp[0]);
-    if (UNLIKELY(!answer))
-        goto send_special;
-    *++sp = answer;
-    NEXT();
-answer_or_send_divide:
+    answer = are_ints(sp[1], sp[0]) ? integer_quotient(sp[1], sp[0])
+                                    : float_divide(h, sp[1], sp[0]);
     special = 9;
 answer_or_send:
     if (UNLIKELY(!answer))
@@ -819,12 +840,12 @@ make_point:
     *++sp = answer;
     NEXT();
 
-    COMPARE_BOTH(less, <, '<', 2)
-    COMPARE_BOTH(greater, >, '>', 3)
-    COMPARE_BOTH(less_equal, <=, 'l', 4)
-    COMPARE_BOTH(greater_equal, >=, 'g', 5)
-    COMPARE_BOTH(equal, ==, '=', 6)
-    COMPARE_BOTH(not_equal, !=, '~', 7)
+    COMPARE_BOTH(less, <, 2)
+    COMPARE_BOTH(greater, >, 3)
+    COMPARE_BOTH(less_equal, <=, 4)
+    COMPARE_BOTH(greater_equal, >=, 5)
+    COMPARE_BOTH(equal, ==, 6)
+    COMPARE_BOTH(not_equal, !=, 7)
 
     /* --- other special sends --- */
 identical:
@@ -836,7 +857,7 @@ not_identical:
     *++sp = answer;
     NEXT();
 class_of:
-    *sp = heap_class_of(h, heap_follow(*sp));
+    *sp = heap_class_of(h, followed(*sp));
     NEXT();
 at:
     special = 16;
@@ -849,8 +870,10 @@ at:
 
         if (LIKELY(e->selector == selector &&
                    e->class_index == class_index &&
-                   e->primitive == prim_60) &&
-            (answer = fast_at(sp[1], sp[0]))) {
+                   (e->primitive == prim_at ||
+                    e->primitive == prim_string_at)) &&
+            (answer = fast_at(sp[1], sp[0],
+                              e->primitive == prim_string_at))) {
             *++sp = answer;
             NEXT();
         }
@@ -867,8 +890,10 @@ at_put:
 
         if (LIKELY(e->selector == selector &&
                    e->class_index == class_index &&
-                   e->primitive == prim_61) &&
-            fast_at_put(h, sp[2], sp[1], sp[0])) {
+                   (e->primitive == prim_at_put ||
+                    e->primitive == prim_string_at_put)) &&
+            fast_at_put(h, sp[2], sp[1], sp[0],
+                        e->primitive == prim_string_at_put)) {
             answer = *sp;
             sp += 2;
             *sp = answer;
@@ -876,6 +901,63 @@ at_put:
         }
     }
     goto send_to_class;
+block_value: /* value and value: of closures need no lookup */
+    argc = (int)(byte & 15) - 9;
+    store_object = sp[argc];
+    if (!is_pointer(store_object) || vm->forwarders)
+        goto special_send;
+    if (class_index_of(store_object) == CLS_FULL_BLOCK_CLOSURE &&
+        full_block_can_run(store_object, argc)) {
+        oop *const top = sp + argc;
+        int64_t i, n = (int64_t)slot_count(store_object);
+
+        callee = slot(store_object, CLOSURE_PC_OR_METHOD);
+        for (i = FULL_CLOSURE_COPIED; i < n; i++)
+            PUSH(slot(store_object, (uint64_t)i));
+        n = (int64_t)code_num_temps(callee) - (top - sp);
+        for (; n > 0; n--)
+            PUSH(h->nil);
+        receiver = slot(store_object, FULL_CLOSURE_RECEIVER);
+        tp = top - 1;
+        sp -= FRAME_WORDS;
+        store_index = code_first_pc(callee);
+        answer = 0; /* no argument to move */
+        goto enter_block;
+    }
+    if (class_index_of(store_object) == CLS_BLOCK_CLOSURE &&
+        block_can_run(store_object, argc)) {
+        callee = slot(slot(store_object, CLOSURE_OUTER), CTX_METHOD);
+        receiver = slot(slot(store_object, CLOSURE_OUTER), CTX_RECEIVER);
+        answer = argc ? *sp : 0;
+        sp += argc - FRAME_WORDS;
+        tp = sp - 1;
+        store_index = (uint64_t)int_value(
+                          slot(store_object, CLOSURE_PC_OR_METHOD)) - 1;
+        goto enter_block;
+    }
+    goto special_send;
+enter_block:
+    sp[6] = (oop)(uintptr_t)pc;
+    sp[5] = (oop)(uintptr_t)fp;
+    sp[4] = (oop)(uintptr_t)tp;
+    sp[3] = method = callee;
+    sp[2] = store_object;
+    sp[1] = 0;
+    sp[0] = receiver;
+    fp = sp + 5;
+    if (tp < fp) { /* embedded: argument and copied values follow */
+        uint64_t i, n = slot_count(store_object);
+
+        if (answer)
+            PUSH(answer);
+        for (i = CLOSURE_COPIED; i < n; i++)
+            PUSH(slot(store_object, i));
+    }
+    pc = bytes(method) + store_index;
+    table = code_is_sista(method) ? sista : v3;
+    if (UNLIKELY(sp < vm->stack_limit))
+        goto safepoint;
+    NEXT();
 special_send: /* both sets count them from a multiple of 16 */
     special = (byte & 15) + 16;
 send_special:
@@ -950,10 +1032,10 @@ super_x: /* iiiiijjj */
     selector = LITERAL((byte >> 3) + ext_a * 32);
     if (ext_b >= 64) { /* directed: the class is on the stack */
         argc = (int)((byte & 7) + (ext_b - 64) * 8);
-        answer = heap_follow(*sp++);
+        answer = followed(*sp++);
         END_EXTENSIONS();
         answer = is_pointer(answer) && answer != h->nil
-                     ? heap_follow(slot(answer, CLASS_SUPERCLASS))
+                     ? followed(slot(answer, CLASS_SUPERCLASS))
                      : h->nil;
         goto send_above;
     }

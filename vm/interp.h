@@ -140,6 +140,12 @@ void lookup_flush_young(struct vm *vm);
 void process_signal_pending(struct vm *vm);
 oop process_start(struct vm *vm); /* context of the image's active process */
 
+/* heap_follow, cheap where a forwarder is rare. */
+static inline oop followed(oop o)
+{
+    return __builtin_expect(is_forwarder(o), 0) ? heap_follow(o) : o;
+}
+
 static inline bool vm_same(const struct vm *vm, oop a, oop b)
 {
     return a == b || (vm->forwarders && heap_follow(a) == heap_follow(b));
