@@ -13,6 +13,7 @@ struct picture {
     oop form, bits;
     int width, height, depth; /* depth negative: least pixel first */
     uint32_t pixel[MAX_SIDE * MAX_SIDE];
+    uint32_t after[16]; /* words behind its last row */
 };
 
 static struct picture dest, source;
@@ -69,8 +70,17 @@ static uint32_t get(const struct picture *p, int x, int y)
     return *w >> shift & max_of(bits_of(p));
 }
 
+static uint32_t *word_behind(const struct picture *p, int i)
+{
+    int per_row = (p->width * bits_of(p) + 31) / 32;
+
+    return word_at(p->bits, (uint64_t)(p->height * per_row + i));
+}
+
 static void read_pixels(struct picture *p)
 {
+    for (int i = 0; i < 16; i++)
+        p->after[i] = *word_behind(p, i);
     for (int y = 0; y < p->height; y++)
         for (int x = 0; x < p->width; x++)
             p->pixel[y * MAX_SIDE + x] = get(p, x, y);
@@ -329,6 +339,8 @@ static bool model_pixel(const struct transfer *t, int x, int y, uint32_t *r)
 
 static void check_transfer(const struct transfer *t)
 {
+    for (int i = 0; i < 16; i++)
+        assert_int_equal(dest.after[i], *word_behind(&dest, i));
     for (int y = 0; y < dest.height; y++)
         for (int x = 0; x < dest.width; x++) {
             uint32_t want = dest.pixel[y * MAX_SIDE + x];
