@@ -77,3 +77,7 @@ test-run: $(FAST_NEEDS) $(SLOW_NEEDS)
 	@tests/run.py $(FAST_SUITES) $(SLOW_SUITES)
 
 .PHONY: unit lint test test-fast test-run test-fast-run
+
+bench: $(BUILD)/aerostat $(IMAGE) ## print figures; PEER_VM names another VM
+	@$(PYTHON) tests/bench/bench.py $(BUILD)/aerostat $(IMAGE)
+.PHONY: bench
