@@ -1,5 +1,6 @@
 """The booted kernel asked over its serial line, started by PVH."""
 import os
+import shutil
 import struct
 import subprocess
 
@@ -27,8 +28,11 @@ def test_eval_and_power_off():
         assert "\n7" in m.text().replace("\r", "")
 
 
-def test_the_images_own_tests_pass_on_the_machine():
-    with Machine(pvh(built("aerostat.image"), "test", "poweroff"),
+def test_the_images_own_tests_pass_on_the_machine(tmp_path):
+    disk = shutil.copy(built("blank-disk.img"), tmp_path / "disk.img")
+    with Machine(pvh(built("aerostat.image"), "test", "poweroff") + [
+            "-drive", "file=%s,format=raw,if=none,id=d" % disk,
+            "-device", "virtio-blk-pci,drive=d"],
                  memory=512, name="tests") as m:
         found = m.expect(r"^(\d+) passed, (\d+) failed", timeout=1200)
         assert int(found.group(2)) == 0, m.text()
