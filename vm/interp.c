@@ -627,8 +627,10 @@ pop_temp_x:
     tp[-(int)*pc++] = *sp;
     sp++;
     NEXT();
-store_temp_x:
-    tp[-(int)*pc++] = *sp;
+store_temp_x: /* no operand: a primitive's error, which it had none of */
+    byte = *pc++;
+    if (LIKELY(sp != fp + FRAME_RECEIVER))
+        tp[-(int)byte] = *sp;
     NEXT();
 store_remote_temp:
     store_value = *sp;
@@ -644,6 +646,10 @@ pop_extended:
     store_value = *sp++;
     goto store_any;
 store_extended:
+    if (UNLIKELY(sp == fp + FRAME_RECEIVER)) { /* as in store_temp_x */
+        pc++;
+        NEXT();
+    }
     store_value = *sp;
 store_any:
     byte = *pc++;
@@ -1092,6 +1098,13 @@ call_primitive_function:
         NEXT();
     }
     SAVE();
+    if (primitive == prim_marker) { /* 198: not even a switch before it */
+        frame_push_method(vm, callee, argc);
+        if (UNLIKELY(vm->sp < vm->stack_limit))
+            vm_safepoint(vm, code_primitive(callee) != 198);
+        LOAD();
+        NEXT();
+    }
     vm->method = callee;
     {
         int r = primitive(vm, argc);
@@ -1104,9 +1117,20 @@ call_primitive_function:
             }
             NEXT();
         }
-        if (r == PRIM_ACTIVATED) {
+        if (r == PRIM_EXECUTE) {
+            sp = vm->sp;
+            if (UNLIKELY(vm->reload))
+                LOAD();
+            callee = vm->method;
+            primitive = vm->next_primitive;
+            argc = vm->argc;
+            if (primitive)
+                goto call_primitive_function;
+            goto activate;
+        }
+        if (r == PRIM_ACTIVATED || r == PRIM_NO_SWITCH) {
             if (UNLIKELY(vm->sp < vm->stack_limit))
-                vm_safepoint(vm, true);
+                vm_safepoint(vm, r == PRIM_ACTIVATED);
         } else {
             vm_finish_primitive(vm, primitive, argc, r);
         }

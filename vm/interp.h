@@ -45,7 +45,8 @@ struct vm {
     oop *volatile stack_limit; /* sp below it: safepoint; vm_force_check
                                   raises it above every page */
     oop method;         /* whose primitive runs */
-    int argc;           /* with PRIM_EXECUTE */
+    int argc;           /* with PRIM_EXECUTE, and the method's primitive */
+    cached_primitive next_primitive;
     bool reload;        /* frames moved under a primitive that says PRIM_OK */
     bool forwarders;    /* some may be about: set by become, pin */
     int prim_error;     /* of the last failed primitive */
@@ -122,6 +123,8 @@ struct cache_entry *vm_find_method(struct vm *vm, oop selector, oop class,
                                    int *argc);
 /* Plain lookup, no side effects but the cache; NULL: not found. */
 struct cache_entry *vm_lookup(struct vm *vm, oop selector, oop class);
+/* The same in the class of `receiver`. */
+struct cache_entry *vm_lookup_for(struct vm *vm, oop selector, oop receiver);
 cached_primitive vm_primitive_of(oop method);
 /* The safepoint: grows the stack, collects, takes signals. */
 void vm_safepoint(struct vm *vm, bool may_switch);

@@ -216,6 +216,14 @@ struct cache_entry *vm_lookup(struct vm *vm, oop selector, oop class)
                       &no_dict);
 }
 
+struct cache_entry *vm_lookup_for(struct vm *vm, oop selector, oop receiver)
+{
+    oop no_dict;
+
+    return lookup_any(vm, selector, heap_class_of(&vm->heap, receiver),
+                      heap_class_index(receiver), &no_dict);
+}
+
 /* --- what is not understood --- */
 
 /* Receiver and arguments on the stack become receiver and Message. The
@@ -434,7 +442,7 @@ void vm_finish_primitive(struct vm *vm, cached_primitive p, int argc, int r)
             r = retry_primitive(vm, p, argc, r);
         if (r == PRIM_EXECUTE) {
             argc = vm->argc;
-            p = vm_primitive_of(vm->method);
+            p = vm->next_primitive;
             if ((uintptr_t)p < QUICK_MAX) {
                 if (p)
                     quick_method(vm, (unsigned)(uintptr_t)p);
@@ -465,6 +473,7 @@ void vm_send(struct vm *vm, oop selector, int argc)
     struct cache_entry *e = vm_find_method(vm, selector, class, &argc);
 
     vm->method = e->method;
+    vm->next_primitive = e->primitive;
     vm->argc = argc;
     vm_finish_primitive(vm, NULL, argc, PRIM_EXECUTE);
 }

@@ -15,11 +15,6 @@ static bool is_array(oop o)
 
 /* --- perform --- */
 
-static struct cache_entry *lookup_for(struct vm *vm, oop selector, oop class)
-{
-    return vm_lookup(vm, heap_follow(selector), class);
-}
-
 /* The operands are replaced by receiver and arguments by now. */
 static int execute_found(struct vm *vm, struct cache_entry *e, oop selector,
                          oop class, int argc)
@@ -27,6 +22,7 @@ static int execute_found(struct vm *vm, struct cache_entry *e, oop selector,
     if (!e || !is_code(e->method))
         e = vm_find_method(vm, selector, class, &argc);
     vm->method = e->method;
+    vm->next_primitive = e->primitive;
     vm->argc = argc;
     return PRIM_EXECUTE;
 }
@@ -38,21 +34,21 @@ static bool takes(const struct cache_entry *e, uint64_t argc)
 
 int prim_perform(struct vm *vm, int argc)
 {
-    oop selector, class;
+    oop selector;
     struct cache_entry *e;
     int i;
 
     if (argc < 1)
         return PRIM_ERR_BAD_NUM_ARGS;
-    selector = vm->sp[argc - 1];
-    class = heap_class_of(&vm->heap, vm->sp[argc]);
-    e = lookup_for(vm, selector, class);
+    selector = followed(vm->sp[argc - 1]);
+    e = vm_lookup_for(vm, selector, vm->sp[argc]);
     if (!takes(e, (uint64_t)argc - 1))
         return PRIM_ERR_BAD_NUM_ARGS;
     for (i = argc - 1; i > 0; i--)
         vm->sp[i] = vm->sp[i - 1];
     vm->sp++;
-    return execute_found(vm, e, selector, class, argc - 1);
+    return execute_found(vm, e, selector,
+                         heap_class_of(&vm->heap, vm->sp[argc - 1]), argc - 1);
 }
 
 /* Replaces argc operands and the receiver. */
@@ -77,7 +73,7 @@ static int perform_with(struct vm *vm, int argc, oop receiver, oop selector,
     if (slot_count(args) > MAX_SPREAD)
         return PRIM_ERR_BAD_NUM_ARGS;
     n = (int)slot_count(args);
-    e = lookup_for(vm, selector, class);
+    e = vm_lookup(vm, followed(selector), class);
     if (!takes(e, (uint64_t)n))
         return PRIM_ERR_BAD_NUM_ARGS;
     spread(vm, argc, receiver, args);
@@ -120,6 +116,7 @@ int prim_execute_with_args(struct vm *vm, int argc)
         return PRIM_ERR_BAD_NUM_ARGS;
     spread(vm, argc, vm->sp[2], args);
     vm->method = method;
+    vm->next_primitive = vm_primitive_of(method);
     vm->argc = (int)code_num_args(method);
     return PRIM_EXECUTE;
 }
@@ -134,6 +131,7 @@ int prim_execute(struct vm *vm, int argc)
         return PRIM_ERR_BAD_NUM_ARGS;
     vm->sp++;
     vm->method = method;
+    vm->next_primitive = vm_primitive_of(method);
     vm->argc = argc - 1;
     return PRIM_EXECUTE;
 }

@@ -295,11 +295,34 @@ int prim_slot_at_put(struct vm *vm, int argc)
 
 /* --- birth and copies --- */
 
+/* An instance with fixed fields of a class that is in the table, in eden:
+ * the common case. 0: not so simple. */
+static oop new_fixed(struct heap *h, oop class)
+{
+    uint32_t index = raw_hash(class);
+    uint64_t word, n, i;
+    oop o;
+
+    if (!index || index >> 10 >= h->class_pages ||
+        heap_class_at(h, index) != class)
+        return 0;
+    word = (uint64_t)int_value(slot(class, CLASS_FORMAT));
+    n = word & 0xffff;
+    if ((word >> 16 & 31) != FMT_FIXED || n > 64)
+        return 0;
+    o = heap_new_young(h, index, FMT_FIXED, n);
+    for (i = 0; o && i < n; i++)
+        slots(o)[i] = h->nil;
+    return o;
+}
+
 int prim_new(struct vm *vm, int argc)
 {
     int error = PRIM_ERR_BAD_RECEIVER;
     oop o = 0;
 
+    if (is_pointer(vm->sp[0]) && (o = new_fixed(&vm->heap, vm->sp[0])))
+        return prim_answer(vm, argc, o);
     if (is_pointer(vm->sp[0]))
         o = heap_instantiate(&vm->heap, vm->sp[0], 0, &error);
     return o ? prim_answer(vm, argc, o) : error;
