@@ -36,7 +36,8 @@ $(BUILD)/cold.image: $(BUILD)/imagebuilder $(IMAGE_SRC) $(GEN_SRC) \
 $(BUILD)/aerostat.image: $(BUILD)/cold.image $(BUILD)/aerostat
 	$(call say,IMAGE,$@)
 	$(Q)$(BUILD)/aerostat --headless $< \
-	  eval "TonelReader loadOrder: 'image/load.order'" save $@ > $@.log || \
+	  eval "TonelReader loadOrder: 'image/load.order'" \
+	  eval "Font prerender" save $@ > $@.log || \
 	  { cat $@.log; rm -f $@; false; }
 
 image-check: $(BUILD)/imagebuilder $(GEN_SRC) ## compile all Smalltalk sources, report errors
