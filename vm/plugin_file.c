@@ -68,22 +68,35 @@ static struct open_file *file_of(struct vm *vm, oop o)
     return &files[h.slot];
 }
 
+/* An unused slot, or MAX_FILES. A standard stream has one slot for good. */
+static uint32_t slot_for(int file)
+{
+    uint32_t i;
+
+    for (i = 0; file < 0 && i < MAX_FILES; i++)
+        if (files[i].used && files[i].file == file)
+            return i;
+    for (i = 0; i < MAX_FILES && files[i].used; i++)
+        ;
+    return i;
+}
+
 /* A new handle's object; 0: no memory, in the heap or in the table. */
 static oop new_handle(struct vm *vm, int file, bool writable)
 {
-    struct handle h = { vm->session, 0, next_serial, HANDLE_MAGIC };
+    struct handle h = { vm->session, slot_for(file), 0, HANDLE_MAGIC };
     oop class = heap_special(&vm->heap, SPL_CLASS_BYTE_ARRAY), o;
+    bool known;
 
-    while (h.slot < MAX_FILES && files[h.slot].used)
-        h.slot++;
     if (h.slot == MAX_FILES)
         return 0;
+    known = files[h.slot].used;
+    h.serial = known ? files[h.slot].serial : next_serial;
     o = heap_new_bytes(&vm->heap, heap_class_hash(&vm->heap, class), &h,
                        sizeof h);
-    if (!o)
-        return 0;
-    files[h.slot] = (struct open_file){ true, writable, next_serial++, file,
-                                        0, -1 };
+    if (o && !known)
+        files[h.slot] = (struct open_file){ true, writable, next_serial++,
+                                            file, 0, -1 };
     return o;
 }
 
