@@ -50,7 +50,8 @@ def test_pharo_on_the_machine(pharo):
 
 def corrupt(tmp_path, change):
     data = bytearray(open(built("aerostat.image"), "rb").read())
-    data = change(data) or data
+    changed = change(data)
+    data = data if changed is None else changed
     path = tmp_path / "bad.image"
     path.write_bytes(data)
     return str(path)
