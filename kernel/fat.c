@@ -14,7 +14,7 @@
 #include "drivers/block.h"
 #include "kernel/fat_private.h"
 
-enum { NODES = 64, HANDLES = 64 };
+enum { NODES = 256, HANDLES = 256 };
 
 struct node {
     unsigned users;
