@@ -26,8 +26,9 @@ $(BUILD)/gen/Unicode-Data/UnicodeData.class.st: image/unicode/tables.awk \
 	$(Q)awk -f $< $(UNICODE_DATA) > $@
 
 # The cold image comes from the builder; started once, it initializes itself,
-# loads the warm packages with its own compiler and saves itself. Paths are
-# relative: they are on the saved stack, and all builds shall be alike.
+# loads the warm packages with its own compiler and saves itself. The words of
+# that start are on the saved stack: they must not name where the build is,
+# since all builds shall be alike.
 $(BUILD)/cold.image: $(BUILD)/imagebuilder $(IMAGE_SRC) $(GEN_SRC) \
                      image/load.order
 	$(call say,IMAGE,$@)
@@ -35,10 +36,11 @@ $(BUILD)/cold.image: $(BUILD)/imagebuilder $(IMAGE_SRC) $(GEN_SRC) \
 
 $(BUILD)/aerostat.image: $(BUILD)/cold.image $(BUILD)/aerostat
 	$(call say,IMAGE,$@)
-	$(Q)$(BUILD)/aerostat --headless $< \
-	  eval "TonelReader loadOrder: 'image/load.order'" \
-	  eval "Font prerender" save $@ > $@.log || \
-	  { cat $@.log; rm -f $@; false; }
+	$(Q)ln -sfn $(abspath image) $(BUILD)/sources
+	$(Q)cd $(BUILD) && ./aerostat --headless cold.image \
+	  eval "TonelReader loadOrder: 'sources/load.order'" \
+	  eval "Font prerender" save aerostat.image > aerostat.image.log || \
+	  { cat aerostat.image.log; rm -f aerostat.image; false; }
 
 image-check: $(BUILD)/imagebuilder $(GEN_SRC) ## compile all Smalltalk sources, report errors
 	$(Q)$(BUILD)/imagebuilder --check image/src $(BUILD)/gen
