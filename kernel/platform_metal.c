@@ -44,7 +44,7 @@ void platform_init(const struct boot_info *boot, const struct cmdline *c)
 {
     const char *name = cmdline_get(c, "image");
     const char *zone = cmdline_get(c, "tz"); /* minutes east of UTC */
-    uint64_t free_bytes = pmm_free_bytes();
+    uint64_t free_bytes;
 
     /* The image that was saved last, unless the boot menu names one. */
     if (!name || !*name)
@@ -56,6 +56,7 @@ void platform_init(const struct boot_info *boot, const struct cmdline *c)
     prefer_ram = cmdline_get(c, "fresh") != NULL;
     if (zone)
         utc_offset = (int)strtol(zone, NULL, 10) * 60;
+    free_bytes = pmm_free_bytes() + ram_image.bytes;
     free_bytes -= free_bytes / 256;
     memory_limit = free_bytes > 2 * KERNEL_RESERVE
                        ? free_bytes - KERNEL_RESERVE
@@ -261,16 +262,17 @@ int plat_image_write(struct plat_image *im, const void *bytes, uint64_t n)
     return im->store && store_write(im->store, bytes, n) == 0 ? 0 : -1;
 }
 
-/* The loader's copy of the image is of no use once it has been read. */
+/* Once an image has been read the boot loader's copy has no use any more. */
+static void drop_ram_image(void)
+{
+    pmm_free_range(ram_image.start, ram_image.bytes);
+    ram_image.bytes = 0;
+}
+
 int plat_image_close(struct plat_image *im, bool ok)
 {
-    if (im->store)
-        return store_close(im->store, ok) ? -1 : 0;
-    if (ok && im->at == ram_image.bytes) {
-        pmm_free_range(ram_image.start, ram_image.bytes);
-        ram_image.bytes = 0;
-    }
-    return 0;
+    drop_ram_image();
+    return im->store && store_close(im->store, ok) ? -1 : 0;
 }
 
 /* --- the rest --- */
