@@ -156,7 +156,8 @@ class Machine:
         found = self.expect(r"(.*?)" + re.escape(PROMPT.decode()), timeout,
                             start)
         text = found.group(1).decode(errors="replace").replace("\r", "")
-        return text.strip()
+        # What the machine says by itself may come in between.
+        return re.sub(r"^saved \S+\n", "", text, flags=re.M).strip()
 
     def until(self, expression, answer, timeout=30):
         """Asks again and again until the image answers so."""
