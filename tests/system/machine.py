@@ -234,9 +234,10 @@ class Machine:
         return path
 
 
-def pvh(image, *words, kernel=None):
-    """QEMU arguments that start the kernel directly with an image in RAM."""
+def pvh(image, *words, kernel=None, stays=False):
+    """QEMU arguments that start the kernel directly with an image in RAM.
+    With `stays` a machine that refuses to start halts, to be looked at."""
     args = ["-kernel", kernel or os.path.join(BUILD, "kernel.elf"),
-            "-append", "exit=isa " +
+            "-append", ("" if stays else "exit=isa ") +
             ("image.args=" + " ".join(words) if words else "")]
     return args + (["-initrd", image] if image else [])

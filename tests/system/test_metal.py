@@ -78,25 +78,26 @@ REFUSALS = {
 @pytest.mark.parametrize("name", REFUSALS)
 def test_a_bad_image_is_refused(name, tmp_path):
     path = corrupt(tmp_path, REFUSALS[name])
-    with Machine(pvh(path), name="refuse-" + name) as m:
+    with Machine(pvh(path, stays=True), name="refuse-" + name) as m:
         m.expect(r"cannot|refused|no image", timeout=60)
         m.screenshot("refuse-" + name)
         assert "PANIC" not in m.text()
 
 
 def test_no_image_anywhere_is_said():
-    with Machine(pvh(None), name="no-image") as m:
+    with Machine(pvh(None, stays=True), name="no-image") as m:
         m.expect(r"no image", timeout=60)
 
 
 def test_too_little_memory_is_said():
-    with Machine(pvh(built("aerostat.image")), memory=24,
+    with Machine(pvh(built("aerostat.image"), stays=True), memory=24,
                  name="low-memory") as m:
         m.expect(r"memory.*MB|MB.*memory|MiB", timeout=60)
 
 
 def test_a_cpu_without_a_needed_feature_is_refused():
-    with Machine(["-cpu", "qemu64,-nx"] + pvh(built("aerostat.image")),
+    with Machine(["-cpu", "qemu64,-nx"] +
+                 pvh(built("aerostat.image"), stays=True),
                  name="no-nx") as m:
         m.expect(r"NX|no-execute|feature", timeout=60)
 
