@@ -127,3 +127,12 @@ def test_running_out_of_memory_is_an_error_not_a_crash():
                  "[[c add: (ByteArray new: 1000000)] repeat] "
                  "on: OutOfMemory do: [:e | c := nil. e return: nil]. 3+4")
     assert run.stdout == "7\n", run.stderr
+
+
+def test_the_image_recompiles_its_whole_self_and_passes_its_tests_again():
+    run = hosted(built("aerostat.image"), "eval",
+                 "Compiler recompileAll > 5000", "test", timeout=600)
+    lines = run.stdout.strip().split("\n")
+    assert lines[0] == "true"
+    assert lines[-1].endswith(" passed, 0 failed"), run.stdout[-2000:]
+    assert run.returncode == 0
