@@ -22,7 +22,8 @@ PATTERNS = [
     (re.compile(r"^\[  SKIPPED \] (?:\S+: )?(\d+) test", re.M),
      lambda m: (0, 0, int(m[1]))),
 ]
-PYTEST = re.compile(r"^=+ (.*) in [\d.]+s.*=+$", re.M)
+PYTEST = re.compile(r"^=*\s*(\d+ (?:passed|failed|skipped|errors?)\b.*) in "
+                    r"[\d.]+s", re.M)
 
 
 def count(text):
