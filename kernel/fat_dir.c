@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kernel/bytes.h"
 #include "kernel/clock.h"
 #include "kernel/fat_private.h"
 
@@ -59,17 +60,6 @@ static int walk_next(struct walk *w, uint8_t *raw, struct fat_place *place)
 }
 
 /* --- numbers, times --- */
-
-static uint32_t get16(const uint8_t *p)
-{
-    return p[0] | p[1] << 8;
-}
-
-static void put16(uint8_t *p, uint32_t v)
-{
-    p[0] = v;
-    p[1] = v >> 8;
-}
 
 /* Days since 1970-01-01 of a civil date (proleptic Gregorian). */
 static int64_t days_from_civil(int year, int month, int day)
@@ -281,8 +271,7 @@ static void fill_entry(struct fat_entry *e, const uint8_t *raw,
     e->attributes = raw[OFF_ATTR];
     e->info.is_directory = raw[OFF_ATTR] & ATTR_DIRECTORY;
     e->info.read_only = raw[OFF_ATTR] & ATTR_READ_ONLY;
-    e->info.size = get16(raw + OFF_SIZE) |
-                   (uint64_t)get16(raw + OFF_SIZE + 2) << 16;
+    e->info.size = get32(raw + OFF_SIZE);
     e->info.created = time_of(raw + OFF_CTIME);
     e->info.modified = time_of(raw + OFF_WTIME);
     e->first = get16(raw + OFF_LOW) | get16(raw + OFF_HIGH) << 16;
@@ -554,8 +543,7 @@ static void fill_short(uint8_t *raw, const uint8_t *name, uint8_t attributes,
     memcpy(raw + OFF_WTIME, raw + OFF_CTIME, 4);
     put16(raw + OFF_HIGH, first >> 16);
     put16(raw + OFF_LOW, first);
-    put16(raw + OFF_SIZE, size);
-    put16(raw + OFF_SIZE + 2, size >> 16);
+    put32(raw + OFF_SIZE, size);
 }
 
 static int write_raw(struct fat_volume *v, struct fat_place place,
@@ -628,8 +616,7 @@ int fat_dir_update(struct fat_volume *v, struct fat_place place,
     raw[OFF_ATTR] |= ATTR_ARCHIVE;
     put16(raw + OFF_HIGH, first >> 16);
     put16(raw + OFF_LOW, first);
-    put16(raw + OFF_SIZE, size);
-    put16(raw + OFF_SIZE + 2, size >> 16);
+    put32(raw + OFF_SIZE, size);
     return write_raw(v, place, raw);
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "drivers/block.h"
+#include "kernel/bytes.h"
 #include "kernel/fat_private.h"
 
 enum { SECTOR_MAX = 4096 };
@@ -17,16 +18,6 @@ static _Alignas(64) uint8_t table[SECTOR_MAX]; /* the cached table sector */
 static uint64_t table_sector = UINT64_MAX;
 static _Alignas(64) uint8_t bounce[SECTOR_MAX]; /* last sector read in part */
 static uint64_t bounce_sector = UINT64_MAX;
-
-static uint16_t get16(const uint8_t *p)
-{
-    return p[0] | p[1] << 8;
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-    return get16(p) | (uint32_t)get16(p + 2) << 16;
-}
 
 static bool power_of_two(uint32_t n)
 {

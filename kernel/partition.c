@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "drivers/block.h"
+#include "kernel/bytes.h"
 
 enum {
     SECTOR_MAX = 4096,
@@ -19,26 +20,13 @@ enum {
 };
 
 static const uint8_t store_guid[16] = STORE_TYPE_GUID;
-/* ebd0a0a2-b9e5-4433-87c0-68b6b72699c7: basic data, which FAT32 uses. */
-static const uint8_t data_guid[16] = { 0xa2, 0xa0, 0xd0, 0xeb, 0xe5, 0xb9,
-                                       0x33, 0x44, 0x87, 0xc0, 0x68, 0xb6,
-                                       0xb7, 0x26, 0x99, 0xc7 };
+static const uint8_t data_guid[16] = DATA_TYPE_GUID;
 /* c12a7328-f81f-11d2-ba4b-00a0c93ec93b: EFI system partition. */
 static const uint8_t efi_guid[16] = { 0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8,
                                       0xd2, 0x11, 0xba, 0x4b, 0x00, 0xa0,
                                       0xc9, 0x3e, 0xc9, 0x3b };
 
-static uint32_t get32(const uint8_t *p)
-{
-    return p[0] | p[1] << 8 | p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static uint64_t get64(const uint8_t *p)
-{
-    return get32(p) | (uint64_t)get32(p + 4) << 32;
-}
-
-static uint32_t crc32_step(uint32_t crc, const uint8_t *p, uint32_t n)
+uint32_t partition_crc(uint32_t crc, const uint8_t *p, uint32_t n)
 {
     while (n--) {
         crc ^= *p++;
@@ -86,7 +74,7 @@ static bool gpt_header_valid(uint8_t *h, uint64_t lba, uint32_t sector_size)
         get64(h + 24) != lba)
         return false;
     memset(h + 16, 0, 4);
-    return ~crc32_step(~0u, h, size) == crc;
+    return ~partition_crc(~0u, h, size) == crc;
 }
 
 /* One pass over the entries: checks the CRC first, adds what is in use. */
@@ -105,7 +93,7 @@ static bool gpt_entries(struct scan *s, uint64_t table, uint32_t n,
                                            sector))
                 return false;
             if (pass == 0)
-                crc = crc32_step(crc, e, entry_size);
+                crc = partition_crc(crc, e, entry_size);
             else if (get64(e) | get64(e + 8))
                 if (get64(e + 40) >= get64(e + 32))
                     add(s, get64(e + 32), get64(e + 40) - get64(e + 32) + 1,
@@ -207,27 +195,27 @@ static bool mbr_plausible(const uint8_t *sector)
 }
 
 unsigned partition_scan(struct block_device *disk, struct partition *parts,
-                        unsigned max, bool *has_table)
+                        unsigned max, enum partition_table *table)
 {
     struct scan s = { disk, parts, 0, max };
     uint8_t sector[SECTOR_MAX];
 
-    *has_table = false;
+    *table = TABLE_NONE;
     if (disk->sector_size < 512 || disk->sector_size > SECTOR_MAX ||
         disk->sectors < 4)
         return 0;
-    *has_table = gpt_scan(&s, 1);
-    if (!*has_table) {
-        s.count = 0;
-        *has_table = gpt_scan(&s, disk->sectors - 1);
-    }
-    if (!*has_table) {
-        s.count = 0;
-        if (block_read(disk, 0, 1, sector) || !mbr_plausible(sector))
-            return 0;
-        *has_table = true;
-        mbr_scan(&s, sector);
-    }
+    *table = TABLE_GPT;
+    if (gpt_scan(&s, 1))
+        return s.count;
+    s.count = 0;
+    if (gpt_scan(&s, disk->sectors - 1))
+        return s.count;
+    s.count = 0;
+    *table = TABLE_NONE;
+    if (block_read(disk, 0, 1, sector) || !mbr_plausible(sector))
+        return 0;
+    *table = TABLE_MBR;
+    mbr_scan(&s, sector);
     return s.count;
 }
 
@@ -260,6 +248,18 @@ static int part_flush(struct block_device *d)
 
 static const struct block_ops part_ops = { part_read, part_write, part_flush };
 
+void partition_view(struct block_device *view, struct block_device *disk,
+                    unsigned number, const struct partition *p)
+{
+    *view = *disk;
+    view->ops = &part_ops;
+    view->parent = disk;
+    view->first_sector = p->first;
+    view->sectors = p->sectors;
+    snprintf(view->name, sizeof view->name, "%.10sp%hhu", disk->name,
+             (uint8_t)number);
+}
+
 static void register_partition(struct block_device *disk, unsigned number,
                                const struct partition *p)
 {
@@ -269,33 +269,29 @@ static void register_partition(struct block_device *disk, unsigned number,
         return;
     pd = &devices[device_count];
     pd->kind = p->kind;
-    pd->device = *disk;
-    pd->device.ops = &part_ops;
-    pd->device.parent = disk;
-    pd->device.first_sector = p->first;
-    pd->device.sectors = p->sectors;
-    snprintf(pd->device.name, sizeof pd->device.name, "%.10sp%hhu",
-             disk->name, (uint8_t)number);
+    partition_view(&pd->device, disk, number, p);
     if (block_register(&pd->device) == 0)
         device_count++;
 }
 
-void partition_init(void)
+void partition_register(struct block_device *disk)
 {
     struct partition parts[PARTITIONS_MAX];
-    struct block_device *disk;
-    bool has_table;
+    enum partition_table table;
+    unsigned n = partition_scan(disk, parts, PARTITIONS_MAX, &table);
+
+    for (unsigned k = 0; k < n; k++)
+        register_partition(disk, k + 1, &parts[k]);
+}
+
+void partition_init(void)
+{
     unsigned disks = 0;
 
     while (block_device(disks))
         disks++;
-    for (unsigned i = 0; i < disks; i++) {
-        disk = block_device(i);
-        unsigned n = partition_scan(disk, parts, PARTITIONS_MAX, &has_table);
-
-        for (unsigned k = 0; k < n; k++)
-            register_partition(disk, k + 1, &parts[k]);
-    }
+    for (unsigned i = 0; i < disks; i++)
+        partition_register(block_device(i));
 }
 
 enum partition_kind partition_kind(const struct block_device *d)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "boot/boot_info.h"
+#include "drivers/block.h"
 #include "drivers/input.h"
 #include "kernel/assets.h"
 #include "kernel/clock.h"
@@ -19,6 +20,7 @@
 #include "kernel/pmm.h"
 #include "kernel/power.h"
 #include "kernel/serial.h"
+#include "kernel/storage.h"
 #include "kernel/store.h"
 #include "kernel/timer.h"
 #include "kernel/vmm.h"
@@ -273,6 +275,38 @@ int plat_image_close(struct plat_image *im, bool ok)
 {
     drop_ram_image();
     return im->store && store_close(im->store, ok) ? -1 : 0;
+}
+
+const char *plat_image_place(void)
+{
+    static char place[40];
+
+    if (!store_device())
+        return NULL;
+    snprintf(place, sizeof place, "the store on %s", store_device()->name);
+    return place;
+}
+
+/* --- disks --- */
+
+bool plat_disk(unsigned index, struct plat_disk *disk)
+{
+    struct storage_disk s;
+
+    if (!storage_disk(index, &s))
+        return false;
+    memset(disk, 0, sizeof *disk);
+    memcpy(disk->name, s.device->name, sizeof disk->name);
+    memcpy(disk->model, s.device->model, sizeof disk->model);
+    memcpy(disk->contents, s.contents, sizeof disk->contents);
+    disk->size = s.device->sectors * s.device->sector_size;
+    disk->empty = s.empty;
+    return true;
+}
+
+int plat_disk_format(const char *name, const char **why)
+{
+    return storage_format(name, why) ? -1 : 0;
 }
 
 /* --- the rest --- */

@@ -1,20 +1,30 @@
 /*
- * storage.c - looks at every disk once and mounts what Aerostat uses.
+ * storage.c - looks at every disk and mounts what Aerostat uses.
  */
 #include "kernel/storage.h"
 
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "drivers/block.h"
+#include "kernel/clock.h"
+#include "kernel/disk_format.h"
 #include "kernel/fat.h"
 #include "kernel/klog.h"
 #include "kernel/partition.h"
 #include "kernel/store.h"
 
-enum { CANDIDATE_MIN_MB = 16 };
+enum { CD_SECTOR = 2048, PARTS_MAX = 16, SCAN_BYTES = 65536 };
+#define MIB (1ull << 20)
 
 static unsigned long long megabytes(const struct block_device *d)
 {
     return (unsigned long long)d->sectors * d->sector_size >> 20;
 }
+
+/* --- mounting --- */
 
 static bool may_hold_files(const struct block_device *d)
 {
@@ -47,33 +57,177 @@ static void mount_files(void)
     klog("files: no FAT32 volume\n");
 }
 
-void storage_init(void)
+static void mount_all(void)
 {
-    partition_init();
     if (store_init() == 0)
         klog("store: on %s, %llu MB\n", store_device()->name,
              megabytes(store_device()));
     else
         klog("store: none on any disk\n");
-    mount_files();
+    if (!fs_mounted())
+        mount_files();
 }
 
-static bool is_candidate(struct block_device *d)
+void storage_init(void)
 {
-    struct partition part;
-    bool has_table;
-
-    return !d->parent && !d->read_only && d != store_device() &&
-           megabytes(d) >= CANDIDATE_MIN_MB &&
-           partition_scan(d, &part, 1, &has_table) == 0 && !has_table;
+    partition_init();
+    mount_all();
 }
 
-struct block_device *storage_candidate(unsigned index)
+/* --- what is on a disk --- */
+
+/* What marks the kinds of volume that people have, by where it lies. All of
+ * them are within the first SCAN_BYTES + 4096 bytes. */
+static const struct {
+    uint32_t at;
+    const char *mark, *name;
+} marks[] = {
+    { 3, "NTFS    ", "an NTFS volume" },
+    { 3, "EXFAT   ", "an exFAT volume" },
+    { 54, "FAT1", "a FAT volume" },
+    { 82, "FAT32", "a FAT32 volume" },
+    { 0, "XFSB", "an XFS volume" },
+    { 0, "LUKS", "an encrypted volume" },
+    { 512, "LABELONE", "an LVM volume" },
+    { 1080, "\x53\xef", "an ext2, ext3 or ext4 volume" },
+    { 4086, "SWAPSPACE2", "Linux swap space" },
+    { 32769, "CD001", "a CD image" },
+    { 65600, "_BHRfS_M", "a btrfs volume" },
+};
+
+static uint8_t scanned[SCAN_BYTES + 4096];
+
+static int scan(struct block_device *d, uint64_t at, uint32_t bytes)
+{
+    return block_read(d, at / d->sector_size, bytes / d->sector_size,
+                      scanned);
+}
+
+static const char *volume_name(struct block_device *d)
+{
+    if (scan(d, 0, sizeof scanned))
+        return NULL;
+    for (unsigned i = 0; i < sizeof marks / sizeof *marks; i++)
+        if (memcmp(scanned + marks[i].at, marks[i].mark,
+                   strlen(marks[i].mark)) == 0)
+            return marks[i].name;
+    return NULL;
+}
+
+static bool is_zero(struct block_device *d, uint64_t from, uint64_t to)
+{
+    for (uint64_t at = from; at < to; at += SCAN_BYTES) {
+        if (scan(d, at, SCAN_BYTES))
+            return false;
+        for (uint32_t i = 0; i < SCAN_BYTES; i++)
+            if (scanned[i])
+                return false;
+    }
+    return true;
+}
+
+/* Every table, volume, RAID set and pool that is in use leaves a trace in
+ * the first or the last MiB. */
+static bool is_blank(struct block_device *d)
+{
+    uint64_t end = d->sectors * d->sector_size / SCAN_BYTES * SCAN_BYTES;
+
+    return end >= 2 * MIB && is_zero(d, 0, MIB) &&
+           is_zero(d, end - MIB, end) &&
+           is_zero(d, d->sectors * d->sector_size - SCAN_BYTES,
+                   d->sectors * d->sector_size);
+}
+
+static void describe_table(struct storage_disk *s, enum partition_table kind,
+                           const struct partition *parts, unsigned n)
+{
+    const char *table = kind == TABLE_GPT ? "GPT" : "MBR";
+
+    for (unsigned i = 0; i < n; i++)
+        if (parts[i].kind == PARTITION_STORE) {
+            snprintf(s->contents, sizeof s->contents, "an image store");
+            return;
+        }
+    if (n)
+        snprintf(s->contents, sizeof s->contents, "%s, %u partition%s",
+                 table, n, n == 1 ? "" : "s");
+    else
+        snprintf(s->contents, sizeof s->contents, "%s without partitions",
+                 table);
+}
+
+static void describe(struct storage_disk *s, struct block_device *d)
+{
+    struct partition parts[PARTS_MAX];
+    enum partition_table kind;
+    unsigned n = partition_scan(d, parts, PARTS_MAX, &kind);
+    const char *what;
+
+    s->empty = false;
+    if (kind != TABLE_NONE) {
+        describe_table(s, kind, parts, n);
+        return;
+    }
+    if (d == store_device())
+        what = "an image store";
+    else if ((what = volume_name(d)) != NULL)
+        ;
+    else if (!is_blank(d))
+        what = scan(d, 0, 4096) ? "cannot be read" : "data of unknown kind";
+    else if (megabytes(d) < DISK_FORMAT_MIN_MB)
+        what = "empty, but too small";
+    else if (d->read_only)
+        what = "empty, but read-only";
+    else {
+        what = "empty";
+        s->empty = true;
+    }
+    snprintf(s->contents, sizeof s->contents, "%s", what);
+}
+
+static struct block_device *whole_disk(unsigned index)
 {
     struct block_device *d;
 
     for (unsigned i = 0; (d = block_device(i)) != NULL; i++)
-        if (is_candidate(d) && index-- == 0)
+        if (!d->parent && d->sector_size != CD_SECTOR && index-- == 0)
             return d;
     return NULL;
+}
+
+bool storage_disk(unsigned index, struct storage_disk *disk)
+{
+    struct block_device *d = whole_disk(index);
+
+    if (!d)
+        return false;
+    disk->device = d;
+    describe(disk, d);
+    return true;
+}
+
+/* --- formatting --- */
+
+int storage_format(const char *name, const char **why)
+{
+    struct block_device *d = block_find(name);
+    struct storage_disk s;
+    int error;
+
+    *why = "there is no such disk any more";
+    if (!d || d->parent)
+        return -ENODEV;
+    describe(&s, d);
+    *why = "the disk is not empty";
+    if (!s.empty)
+        return -EEXIST;
+    klog("%s: making a store of it\n", d->name);
+    error = disk_format(d, (uint64_t)clock_utc_usecs());
+    *why = "the disk refuses what is written to it";
+    if (error)
+        return error;
+    partition_register(d);
+    mount_all();
+    *why = "the disk does not keep what is written to it";
+    return store_device() ? 0 : -EIO;
 }

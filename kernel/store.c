@@ -220,6 +220,8 @@ int store_format(struct block_device *d)
         error = write_blocks(0, 1, block);
     if (!error)
         error = block_flush(d);
+    if (error)
+        device = NULL;
     return error ? error : store_mount(d);
 }
 

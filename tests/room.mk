@@ -10,13 +10,16 @@ UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 UNIT_VM := $(patsubst %.c,$(BUILD)/asan/%.o,$(wildcard vm/*.c))
 
 UNIT_NO_VM := test_store test_fat test_partition test_cmdline test_frames \
-  test_acpi
+  test_acpi test_storage
 UNIT_EXTRA_test_cmdline := kernel/cmdline.c
 UNIT_EXTRA_test_frames := kernel/frames.c
 UNIT_EXTRA_test_acpi := kernel/acpi_s5.c kernel/rtc.c
 UNIT_EXTRA_test_store := kernel/store.c drivers/block.c
 UNIT_EXTRA_test_fat := kernel/fat.c kernel/fat_dir.c kernel/fat_volume.c \
   drivers/block.c
+UNIT_EXTRA_test_storage := kernel/storage.c kernel/disk_format.c \
+  kernel/fat.c kernel/fat_dir.c kernel/fat_volume.c kernel/fat_format.c \
+  kernel/fs.c kernel/partition.c kernel/store.c drivers/block.c
 UNIT_EXTRA_test_partition := kernel/partition.c drivers/block.c
 
 # A unit test may name what else it needs: UNIT_EXTRA_test_x := kernel/fat.c

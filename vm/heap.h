@@ -48,6 +48,8 @@ struct heap {
     uint64_t image_flags, image_screen_size;
     uint32_t want_eden, want_extra;
     uint16_t want_stack_pages, want_code_kb, want_ext_sems, image_version;
+    /* Told while heap_save writes: how much of `total` bytes is done. */
+    void (*saving)(struct heap *h, uint64_t done, uint64_t total);
     struct heap_private *private_; /* collector's own state */
 };
 

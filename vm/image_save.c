@@ -8,7 +8,10 @@
 #include "vm/heap_private.h"
 #include "vm/image_file.h"
 
-enum { STACK_CAPACITY = STACK_SLOTS - STACK_FIRST };
+enum {
+    STACK_CAPACITY = STACK_SLOTS - STACK_FIRST,
+    PIECE = 1 << 18, /* bytes between two tellings of progress */
+};
 
 static void fill_header(const struct heap *h, struct image_header *f)
 {
@@ -31,8 +34,21 @@ static void fill_header(const struct heap *h, struct image_header *f)
     f->free_bytes = h->old_free_bytes;
 }
 
-static int write_image(const struct heap *h, const char *name,
-                       const char **why)
+static bool write_objects(struct heap *h, struct plat_image *image)
+{
+    uint64_t total = h->old_end - h->old_start, done, n;
+
+    for (done = 0; done < total; done += n) {
+        n = total - done < PIECE ? total - done : PIECE;
+        if (plat_image_write(image, header_ptr(h->old_start + done), n))
+            return false;
+        if (h->saving)
+            h->saving(h, done + n, total);
+    }
+    return true;
+}
+
+static int write_image(struct heap *h, const char *name, const char **why)
 {
     const uint64_t bridge[2] = { IMAGE_LAST_BRIDGE, 0 };
     struct image_header f;
@@ -44,8 +60,7 @@ static int write_image(const struct heap *h, const char *name,
     if (!image)
         return -1;
     ok = !plat_image_write(image, &f, sizeof f) &&
-         !plat_image_write(image, header_ptr(h->old_start),
-                           h->old_end - h->old_start) &&
+         write_objects(h, image) &&
          !plat_image_write(image, bridge, sizeof bridge);
     if (plat_image_close(image, ok) || !ok) {
         *why = "the image could not be written; what was saved before is "

@@ -80,6 +80,7 @@ struct vm {
     uint64_t parameters[80]; /* of primitive 254: kept for the image only */
     uint32_t session; /* handles of an earlier one are refused */
     char image_name[1024];
+    const char *save_error; /* why the last save failed; NULL: it did not */
 };
 
 /* --- used by primitives (interp room) --- */

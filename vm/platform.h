@@ -70,6 +70,25 @@ int plat_image_write(struct plat_image *im, const void *bytes, uint64_t n);
 /* Closes; for a save, commits if `ok`, else drops it. 0, or -1: not saved. */
 int plat_image_close(struct plat_image *im, bool ok);
 
+/* Where saves go, in words ("the store on sata0p2"; "" where the image's name
+ * says it); NULL: nowhere yet. */
+const char *plat_image_place(void);
+
+/* --- disks that could become the place for images --- */
+
+struct plat_disk {
+    char name[16], model[48];
+    char contents[64]; /* what is on it, in words */
+    uint64_t size;     /* bytes */
+    bool empty;        /* nothing is on it, and it could be formatted */
+};
+
+/* Disk `index`; false past the end, and where disks are somebody else's. */
+bool plat_disk(unsigned index, struct plat_disk *disk);
+/* Makes an empty disk the place for images and files. 0, or -1: *why says in
+ * one line why not. */
+int plat_disk_format(const char *name, const char **why);
+
 /* --- display --- */
 
 struct plat_display {
@@ -82,7 +101,8 @@ void plat_display_info(struct plat_display *d);
 void plat_display_want(uint32_t width, uint32_t height);
 /* Shows a rectangle of a 32-bit XRGB picture of `pitch` bytes a row, whose
  * pixel (0,0) is the screen's. The rectangle lies within the picture; the
- * platform clips it to the screen. May be deferred to the next plat_poll. */
+ * platform clips it to the screen. May be deferred to the next plat_poll. A
+ * pitch of 0 shows one row all over. */
 void plat_display_show(const uint32_t *pixels, uint32_t pitch, int32_t left,
                        int32_t top, int32_t right, int32_t bottom);
 /* Sets the pointer's shape: w*h premultiplied ARGB pixels, hot spot inside. */

@@ -5,11 +5,17 @@
 #include "vm/frame.h"
 #include "vm/platform.h"
 #include "vm/prim.h"
+#include "vm/ui.h"
 
 #include <stdio.h>
 #include <string.h>
 
 /* --- snapshot --- */
+
+static void show_progress(struct heap *h, uint64_t done, uint64_t total)
+{
+    ui_fill_bar((struct vm *)h, done, total); /* its first member */
+}
 
 /* The file says true where this machine goes on with false: a start from it
  * resumes behind the same send. */
@@ -31,6 +37,7 @@ int prim_snapshot(struct vm *vm, int argc)
         return PRIM_ERR_NO_MEMORY;
     }
     heap_store(h, vm_active_process(vm), PROC_CONTEXT, ctx);
+    h->saving = show_progress;
     saved = heap_save(h, vm->image_name, &why) == 0;
     vm->forwarders = false;
     process = vm_active_process(vm);
@@ -39,6 +46,7 @@ int prim_snapshot(struct vm *vm, int argc)
     vm_resume(vm, ctx);
     *vm->sp = saved ? h->false_ : vm->scratch[0];
     vm->scratch[0] = 0;
+    vm->save_error = saved ? NULL : why;
     if (saved)
         return PRIM_OK;
     plat_write(2, why, strlen(why));

@@ -25,6 +25,7 @@ struct ui {
     bool deferred;
     uint32_t *row; /* one converted row */
     uint32_t row_size;
+    struct ui_bar bar;
 };
 
 /* The machine that events go to: the platform knows of one only. */
@@ -72,17 +73,25 @@ static void convert_row(struct ui *ui, const struct form *f, int y, int left,
     }
 }
 
+static bool have_row(struct ui *ui, uint32_t width)
+{
+    uint32_t *row;
+
+    if (ui->row_size >= width)
+        return true;
+    row = realloc(ui->row, (size_t)width * sizeof *row);
+    if (!row)
+        return false;
+    ui->row = row;
+    ui->row_size = width;
+    return true;
+}
+
 static void show_converted(struct ui *ui, const struct form *f, int left,
                            int top, int right, int bottom)
 {
-    if (ui->row_size < (uint32_t)f->width) {
-        uint32_t *row = realloc(ui->row, (size_t)f->width * sizeof *row);
-
-        if (!row)
-            return;
-        ui->row = row;
-        ui->row_size = (uint32_t)f->width;
-    }
+    if (!have_row(ui, (uint32_t)f->width))
+        return;
     for (int y = top; y < bottom; y++) {
         convert_row(ui, f, y, left, right);
         /* every row of a picture with pitch 0 is this one */
@@ -108,6 +117,30 @@ void ui_show_now(struct vm *vm, int left, int top, int right, int bottom)
                           bottom);
     else
         show_converted(vm->ui, &f, left, top, right, bottom);
+}
+
+/* --- the bar of a save: on the glass only, the Display is being written --- */
+
+void ui_set_bar(struct vm *vm, struct ui_bar bar)
+{
+    if (vm->ui)
+        vm->ui->bar = bar;
+}
+
+void ui_fill_bar(struct vm *vm, uint64_t done, uint64_t total)
+{
+    const struct ui_bar *b = vm->ui ? &vm->ui->bar : NULL;
+    int32_t right;
+
+    if (!b || b->left >= b->right || b->top >= b->bottom || !total)
+        return;
+    right = b->left + (int32_t)((b->right - b->left) * done / total);
+    if (right == b->left || !have_row(vm->ui, (uint32_t)right))
+        return;
+    for (int32_t x = b->left; x < right; x++)
+        vm->ui->row[x] = b->colour;
+    plat_display_show(vm->ui->row, 0, b->left, b->top, right, b->bottom);
+    plat_poll();
 }
 
 void ui_show(struct vm *vm, oop form, int left, int top, int right,

@@ -19,6 +19,15 @@ void ui_show_now(struct vm *vm, int left, int top, int right, int bottom);
 /* Answers what was set before. */
 bool ui_defer(struct vm *vm, bool deferred);
 
+/* Where on the screen a save shows how far it is: a bar that fills from left
+ * to right. The image draws it empty; an empty rectangle: nowhere. */
+struct ui_bar {
+    int32_t left, top, right, bottom;
+    uint32_t colour; /* XRGB */
+};
+void ui_set_bar(struct vm *vm, struct ui_bar bar);
+void ui_fill_bar(struct vm *vm, uint64_t done, uint64_t total);
+
 struct ui_event {
     int32_t type, arg[5];
     uint32_t milliseconds; /* on the clock of primitive 135 */

@@ -18,7 +18,7 @@ enum { SECTORS = 65536 };
 
 static struct ram_disk disk;
 static struct partition parts[16];
-static bool has_table;
+static enum partition_table table;
 
 static int setup(void **state)
 {
@@ -34,7 +34,7 @@ static int teardown(void **state)
 
 static unsigned scan(void)
 {
-    return partition_scan(&disk.device, parts, 16, &has_table);
+    return partition_scan(&disk.device, parts, 16, &table);
 }
 
 static uint8_t whole_gpt[SECTORS * RAM_SECTOR];
@@ -68,7 +68,7 @@ static void make_gpt(void)
 static void expect_gpt(void)
 {
     assert_int_equal(scan(), 4);
-    assert_true(has_table);
+    assert_int_equal(table, TABLE_GPT);
     assert_int_equal(parts[0].kind, PARTITION_OTHER);
     assert_int_equal(parts[1].kind, PARTITION_EFI);
     assert_int_equal(parts[2].kind, PARTITION_FAT);
@@ -136,7 +136,7 @@ static void a_circle_of_logical_partitions_ends(void **state)
 static void blank_and_tiny_disks_have_none(void **state)
 {
     assert_int_equal(scan(), 0);
-    assert_false(has_table);
+    assert_int_equal(table, TABLE_NONE);
     disk.device.sectors = 1;
     assert_int_equal(scan(), 0);
     disk.device.sectors = SECTORS;

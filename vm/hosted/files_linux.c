@@ -139,6 +139,17 @@ int plat_image_close(struct plat_image *im, bool ok)
     return r;
 }
 
+const char *plat_image_place(void) { return ""; }
+
+/* Disks are the host's affair. */
+bool plat_disk(unsigned index, struct plat_disk *disk) { return false; }
+
+int plat_disk_format(const char *name, const char **why)
+{
+    *why = "disks are the host system's affair";
+    return -1;
+}
+
 /* --- files --- */
 
 static int error_code(void)
