@@ -9,6 +9,7 @@
 #include "kernel/clock.h"
 #include "kernel/klog.h"
 #include "kernel/platform_metal.h"
+#include "kernel/pmm.h"
 #include "vm/platform.h"
 
 enum { FRAME_USECS = 16000 };
@@ -45,8 +46,11 @@ void plat_display_show(const uint32_t *pixels, uint32_t pitch, int32_t left,
     if (!desktop_shown) {
         desktop_shown = true;
         klog_screen_off();
-        klog("desktop: %llu ms after the kernel's entry\n",
-             (unsigned long long)(clock_usecs() / 1000));
+        klog("desktop: %llu ms after the kernel's entry, "
+             "%llu MiB of memory in use\n",
+             (unsigned long long)(clock_usecs() / 1000),
+             (unsigned long long)((pmm_total_bytes() - pmm_free_bytes()) >>
+                                  20));
         display_fill(s, 0, 0, (int)s->width, (int)s->height, 0);
     }
     display_draw(s, pixels + (size_t)top * (pitch / 4) + left, pitch / 4,

@@ -81,6 +81,7 @@ test-run: $(FAST_NEEDS) $(SLOW_NEEDS)
 
 .PHONY: unit lint test test-fast test-run test-fast-run
 
-bench: $(BUILD)/aerostat $(IMAGE) ## print figures; PEER_VM names another VM
-	@$(PYTHON) tests/bench/bench.py $(BUILD)/aerostat $(IMAGE)
+# BENCH='Richards Json boot' chooses rows, ROUNDS=5 how often.
+bench: $(BUILD)/aerostat $(IMAGE) $(BUILD)/kernel.elf $(BUILD)/blank-disk.img ## print figures; PEER_VM names another VM
+	@$(PYTHON) tests/bench/bench.py $(BUILD)/aerostat $(IMAGE) $(BENCH)
 .PHONY: bench

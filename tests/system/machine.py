@@ -36,7 +36,8 @@ class Machine:
         self.log = b""
         self.x = self.y = None
         command = [
-            "qemu-system-x86_64", "-nodefaults", "-accel", "tcg",
+            "qemu-system-x86_64", "-name", "aerostat,debug-threads=on",
+            "-nodefaults", "-accel", "tcg",
             "-M", machine, "-m", str(memory), "-vga", "std",
             "-display", "none", "-no-reboot",
             "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
