@@ -99,8 +99,17 @@ uint64_t plat_usecs(void) { return clock_usecs(); }
 int64_t plat_utc_usecs(void) { return clock_utc_usecs(); }
 int plat_utc_offset(void) { return utc_offset; }
 
+static void poll_console(void)
+{
+    if (!byte_wanted || !serial_waiting())
+        return;
+    byte_wanted = false;
+    vm_console_ready();
+}
+
 void plat_poll(void)
 {
+    poll_console();
     platform_pump_input();
     platform_flush_screen(false);
 }
@@ -127,6 +136,7 @@ void plat_idle(uint64_t until)
     }
     timer_start(TIMER_TICK_USECS);
     cpu_interrupts_on();
+    poll_console();
     platform_pump_input();
 }
 

@@ -78,6 +78,7 @@ struct vm {
     uint64_t next_poll;      /* plat_usecs of the next plat_poll */
     bool interrupt_pending;  /* the interrupt key was pressed */
     int input_semaphore;     /* external index, 0 none */
+    int console_semaphore;   /* likewise: signalled by vm_console_ready */
     uint32_t interrupt_key;
     volatile uint32_t external[EXTERNAL_MAX]; /* pending signals by index-1 */
     volatile bool external_pending;
