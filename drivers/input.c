@@ -7,8 +7,9 @@
 #include "drivers/input.h"
 
 #include "kernel/irq.h"
+#include "kernel/work.h"
 
-enum { QUEUE = 256 };
+enum { QUEUE = 256, LED_WORKS = 4 };
 
 static struct input_event queue[QUEUE];
 static volatile unsigned head, tail;
@@ -60,3 +61,29 @@ bool input_next(struct input_event *e)
 }
 
 bool input_waiting(void) { return head != tail; }
+
+/* --- lamps --- */
+
+static unsigned leds = INPUT_LED_NUM;
+static struct work *led_works[LED_WORKS];
+
+void input_set_leds(unsigned wanted)
+{
+    if (wanted == leds)
+        return;
+    leds = wanted;
+    for (unsigned i = 0; i < LED_WORKS && led_works[i]; i++)
+        work_post(led_works[i], 0);
+}
+
+unsigned input_leds(void) { return leds; }
+
+void input_on_leds(struct work *w)
+{
+    unsigned i = 0;
+
+    while (i < LED_WORKS && led_works[i] && led_works[i] != w)
+        i++;
+    if (i < LED_WORKS)
+        led_works[i] = w;
+}

@@ -33,8 +33,18 @@ struct input_event {
     };
 };
 
+enum { INPUT_LED_NUM = 1, INPUT_LED_CAPS = 2, INPUT_LED_SCROLL = 4 };
+
 /* From a driver; any context. A full queue drops the newest. */
 void input_report(const struct input_event *e);
 /* The oldest event; false: none waiting. */
 bool input_next(struct input_event *e);
 bool input_waiting(void);
+
+/* The lamps of all keyboards, INPUT_LED_NUM ... */
+void input_set_leds(unsigned leds);
+unsigned input_leds(void);
+/* `w` is posted whenever they change (kernel/work.h); saying so twice is
+ * harmless. */
+struct work;
+void input_on_leds(struct work *w);

@@ -81,8 +81,11 @@ static void key(uint8_t usage, bool down)
         return;
     }
     if (usage == KEY_CAPS || usage == KEY_NUM) {
-        if (down && first)
+        if (down && first) {
             held ^= usage == KEY_CAPS ? KEY_CAPS_LOCK : KEY_NUM_LOCK;
+            input_set_leds((held & KEY_NUM_LOCK ? INPUT_LED_NUM : 0) |
+                           (held & KEY_CAPS_LOCK ? INPUT_LED_CAPS : 0));
+        }
         return;
     }
     name = key_name(usage);

@@ -24,6 +24,7 @@
 #include "kernel/store.h"
 #include "kernel/timer.h"
 #include "kernel/vmm.h"
+#include "kernel/work.h"
 #include "vm/platform.h"
 #include "vm/vm.h"
 
@@ -99,17 +100,9 @@ uint64_t plat_usecs(void) { return clock_usecs(); }
 int64_t plat_utc_usecs(void) { return clock_utc_usecs(); }
 int plat_utc_offset(void) { return utc_offset; }
 
-static void poll_console(void)
-{
-    if (!byte_wanted || !serial_waiting())
-        return;
-    byte_wanted = false;
-    vm_console_ready();
-}
-
 void plat_poll(void)
 {
-    poll_console();
+    work_run();
     platform_pump_input();
     platform_flush_screen(false);
 }
@@ -123,20 +116,21 @@ static bool anything_waits(void)
  * between unseen. */
 void plat_idle(uint64_t until)
 {
-    uint64_t now;
+    uint64_t now, due;
 
     if (platform_pump_input())
         return;
     platform_flush_screen(true);
     cpu_interrupts_off();
-    while (!anything_waits() && (now = clock_usecs()) < until) {
-        timer_start(until - now);
+    while (!anything_waits() && (now = clock_usecs()) < until &&
+           (due = work_due()) > now) {
+        timer_start((due < until ? due : until) - now);
         cpu_sleep();
         cpu_interrupts_off();
     }
     timer_start(TIMER_TICK_USECS);
     cpu_interrupts_on();
-    poll_console();
+    work_run();
     platform_pump_input();
 }
 
