@@ -31,6 +31,13 @@ struct block_device *block_find(const char *name)
     return NULL;
 }
 
+bool block_gone(const struct block_device *d)
+{
+    while (d->parent)
+        d = d->parent;
+    return d->gone;
+}
+
 static bool in_range(const struct block_device *d, uint64_t sector,
                      uint32_t count)
 {

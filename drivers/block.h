@@ -15,7 +15,8 @@ struct block_device;
 
 struct block_ops {
     /* Whole sectors, any count, any buffer in kernel or VM memory. 0, or a
-     * negative errno: -EIO, -EROFS, -EINVAL (past the end), -ETIMEDOUT. */
+     * negative errno: -EIO, -EROFS, -EINVAL (past the end), -ETIMEDOUT,
+     * -ENODEV (gone). */
     int (*read)(struct block_device *d, uint64_t sector, uint32_t count,
                 void *bytes);
     int (*write)(struct block_device *d, uint64_t sector, uint32_t count,
@@ -32,6 +33,7 @@ struct block_device {
     uint32_t sector_size;   /* bytes: 512, 2048 (CD) or 4096 */
     uint64_t sectors;
     bool read_only, removable;
+    bool gone; /* unplugged for now; the driver clears it (whole disks) */
     struct block_device *parent; /* of a partition; else NULL */
     uint64_t first_sector;       /* of a partition, on its parent */
 };
@@ -43,6 +45,8 @@ int block_register(struct block_device *d);
 /* Device `index` in order of registration; NULL past the end. */
 struct block_device *block_device(unsigned index);
 struct block_device *block_find(const char *name);
+/* The disk, or the one that the partition lies on, is not plugged in. */
+bool block_gone(const struct block_device *d);
 
 /* Checked against the device's end; forwards to the driver. */
 int block_read(struct block_device *d, uint64_t sector, uint32_t count,

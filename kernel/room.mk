@@ -49,7 +49,7 @@ KERNEL_CFLAGS := $(METAL_CFLAGS) -mgeneral-regs-only
 METAL_VM_CFLAGS := $(METAL_CFLAGS) -I$(M)/include -fno-math-errno -ffp-contract=off
 
 KERNEL_SRC := $(sort $(filter-out kernel/mkfont.c, \
-  $(wildcard boot/*.c kernel/*.c kernel/*/*.c drivers/*.c)))
+  $(wildcard boot/*.c kernel/*.c kernel/*/*.c drivers/*.c drivers/*/*.c)))
 KERNEL_ASM := $(sort $(wildcard boot/*.S kernel/*.S))
 KERNEL_OBJ := $(KERNEL_SRC:%.c=$(M)/%.o) $(KERNEL_ASM:%.S=$(M)/%.S.o) \
   $(M)/console_font.o

@@ -68,10 +68,46 @@ static void mount_all(void)
         mount_files();
 }
 
+static bool started;
+
 void storage_init(void)
 {
     partition_init();
     mount_all();
+    started = true;
+}
+
+/* --- disks that come later --- */
+
+static bool lies_on(const struct block_device *d,
+                    const struct block_device *disk)
+{
+    return d && (d == disk || d->parent == disk);
+}
+
+/* The store is read again: it may have been elsewhere meanwhile. */
+static void come_back(const struct block_device *disk)
+{
+    struct block_device *d = store_device();
+
+    if (!lies_on(d, disk))
+        return;
+    if (store_mount(d))
+        klog("store: no longer on %s\n", d->name);
+    else
+        klog("store: on %s again\n", d->name);
+}
+
+void storage_disk_came(struct block_device *disk, bool back)
+{
+    if (!started)
+        return;
+    if (back)
+        come_back(disk);
+    else
+        partition_register(disk);
+    if (!store_device())
+        mount_all();
 }
 
 /* --- what is on a disk --- */

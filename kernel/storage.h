@@ -24,3 +24,6 @@ bool storage_disk(unsigned index, struct storage_disk *disk);
 /* Makes an empty disk the place for images and files, and mounts both. 0;
  * else *why says in a line why not. */
 int storage_format(const char *name, const char **why);
+/* A disk was plugged in: a new one, or one that is back. At the boot this
+ * does nothing; later, what is on it is used as at the boot. */
+void storage_disk_came(struct block_device *d, bool back);

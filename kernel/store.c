@@ -372,6 +372,8 @@ struct store_image *store_create(const char *name, uint64_t size,
     *why = NULL;
     if (!device)
         *why = "no store on any disk";
+    else if (block_gone(device))
+        *why = "the disk with the store is not plugged in";
     else if (device->read_only)
         *why = "the disk is read-only";
     else if (!*name || strlen(name) > STORE_NAME_MAX)

@@ -47,8 +47,6 @@ void vm_post_event(const struct vm_event *e);
 /* Queues a signal for external object `index` (1-based). Safe to call from
  * an interrupt handler; taken at the next safepoint. */
 void vm_signal_semaphore(int index);
-/* A byte is waiting that plat_read_byte did not find. Interrupt-safe. */
-void vm_console_ready(void);
 /* Makes the interpreter reach a safepoint soon. Interrupt-safe. */
 void vm_force_check(void);
 /* Writes the active process's stack through plat_write(fd). Trusts nothing:

@@ -25,7 +25,16 @@ MEDIA = {
     "stick-as-disk": lambda iso, disk: [
         "-drive", "file=%s,format=raw,if=none,id=d" % iso,
         "-device", "ide-hd,drive=d,bus=ide.0"],
+    "usb-stick-seabios": lambda stick, disk: usb_stick(stick),
+    "usb-stick-ovmf": lambda stick, disk: [
+        "-bios", OVMF] + usb_stick(stick) + [
+        "-device", "usb-kbd", "-device", "usb-mouse"],
 }
+
+
+def usb_stick(stick):
+    return ["-drive", "file=%s,format=raw,if=none,id=s" % stick,
+            "-device", "qemu-xhci", "-device", "usb-storage,drive=s"]
 
 
 def start(medium, iso, disk, run):
@@ -148,7 +157,7 @@ def check(m, medium, saved):
 @pytest.mark.parametrize("medium", list(MEDIA))
 def test_the_whole_promise(medium, tmp_path):
     iso = shutil.copy(built("aerostat.iso"), tmp_path / "boot.iso")
-    if medium == "stick-as-disk":
+    if "stick" in medium:
         iso = shutil.copy(built("aerostat-stick.img"), tmp_path / "stick.img")
     disk = shutil.copy(built("blank-disk.img"), tmp_path / "disk.img")
     with start(medium, iso, disk, "before") as m:

@@ -20,8 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* With a window, sleeping does not notice standard input: a slice at a time. */
-enum { FRAME_USECS = 16000, WAIT_SLICE = 50000 };
+enum { FRAME_USECS = 16000, WAIT_SLICE = 5000 };
 enum { END_OF_INPUT = 4 };
 
 /* --- console, end --- */
@@ -145,15 +144,6 @@ void clock_start(void)
 
 /* --- polling and sleeping --- */
 
-/* Tells the image that its input is there. */
-static void poll_input(void)
-{
-    if (!input_wanted || !input_waiting(0))
-        return;
-    input_wanted = false;
-    vm_console_ready();
-}
-
 void plat_poll(void)
 {
     static uint64_t next_frame;
@@ -163,7 +153,6 @@ void plat_poll(void)
         picture_wanted = 0;
         screen_save();
     }
-    poll_input();
     if (!window_is_open())
         return;
     window_poll();
@@ -179,8 +168,10 @@ static void sleep_a_while(uint64_t usecs)
     struct timespec t = { .tv_sec = (time_t)(usecs / 1000000),
                           .tv_nsec = (long)(usecs % 1000000 * 1000) };
     struct pollfd p = { .fd = 0, .events = POLLIN };
+    bool input = input_wanted && !input_ended;
 
-    ppoll(&p, input_wanted ? 1 : 0, &t, NULL);
+    if (ppoll(&p, input ? 1 : 0, &t, NULL) > 0)
+        input_wanted = false;
 }
 
 void plat_idle(uint64_t until)
@@ -197,9 +188,10 @@ void plat_idle(uint64_t until)
     } else {
         screen_flush();
         window_wait(left > WAIT_SLICE && input_wanted ? WAIT_SLICE : left);
+        if (input_wanted && input_waiting(0))
+            input_wanted = false;
         window_poll();
     }
-    poll_input();
     beat(true);
 }
 

@@ -1,0 +1,240 @@
+"""USB on the machine: controllers, hubs, keyboards, pointers, sticks; what
+is plugged in and pulled out while it runs. PS/2 is taken away, so that every
+key and click comes over USB."""
+import re
+import shutil
+import time
+
+import pytest
+
+from conftest import built
+from machine import Machine, pvh
+from test_promise import centre, open_from_world_menu, point, window
+
+NO_PS2 = "q35,i8042=off"
+WIDTH, HEIGHT = 1280, 800
+
+
+def boot(name, *args, words=(), machine=NO_PS2):
+    m = Machine(pvh(built("aerostat.image"), *words) + list(args),
+                machine=machine, name="usb-" + name)
+    m.prompt()
+    return m
+
+
+def desktop(name, *args):
+    m = boot(name, *args)
+    m.until("World notNil", "true")
+    return m
+
+
+def log_of(m):
+    return m.text().replace("\r", "")
+
+
+# -- keyboards and pointers --
+
+def type_into_workspace(m):
+    open_from_world_menu(m, "open...", "Workspace")
+    w = window(m, "Workspace")
+    m.click(*centre(m, w + " codePane"))
+    m.type("Foo := 6 * (3 + 4)")
+    m.key("alt", "p")
+    m.until("%s codePane string" % w, "'Foo := 6 * (3 + 4) 42'")
+    return w
+
+
+@pytest.mark.parametrize("controller", ["qemu-xhci", "nec-usb-xhci"])
+def test_keyboard_and_mouse(controller):
+    with desktop("keyboard-" + controller, "-device", controller, "-device",
+                 "usb-kbd", "-device", "usb-mouse") as m:
+        assert "ps2: not usable" in m.text()
+        type_into_workspace(m)
+
+
+def test_they_work_behind_a_hub():
+    with desktop("hub", "-device", "qemu-xhci", "-device",
+                 "usb-hub,port=2", "-device", "usb-kbd,port=2.3",
+                 "-device", "usb-hub,port=2.1", "-device",
+                 "usb-mouse,port=2.1.4") as m:
+        assert re.search(r"port \d+\.3: .*Keyboard", m.text())
+        assert re.search(r"port \d+\.1\.4: .*Mouse", m.text())
+        type_into_workspace(m)
+
+
+def absolute(m, x, y):
+    """Points as a tablet does, 0 to 32767 across the screen."""
+    m._send(*({"type": "abs", "data": {
+        "axis": axis, "value": (at * 32768 + 16384) // size}}
+        for axis, at, size in (("x", x, WIDTH), ("y", y, HEIGHT))))
+    time.sleep(0.1)
+
+
+def test_a_tablet_points_where_it_touches():
+    with desktop("tablet", "-device", "qemu-xhci", "-device",
+                 "usb-tablet") as m:
+        for x, y in (100, 100), (WIDTH - 1, HEIGHT - 1), (0, 0), (640, 400):
+            absolute(m, x, y)
+            m.until("World hand position", "%d@%d" % (x, y))
+        x, y = point(m, "World emptySpot")
+        absolute(m, x, y)
+        m.button("left", True)
+        m.button("left", False)
+        m.until("(World boundsOfMenuItem: 'open...') notNil", "true")
+
+
+def test_a_key_held_down_repeats():
+    with desktop("repeat", "-device", "qemu-xhci", "-device", "usb-kbd",
+                 "-device", "usb-mouse") as m:
+        open_from_world_menu(m, "open...", "Workspace")
+        w = window(m, "Workspace")
+        m.click(*centre(m, w + " codePane"))
+        key = {"type": "qcode", "data": "a"}
+        m._send({"type": "key", "data": {"key": key, "down": True}})
+        m.until(w + " codePane string size > 5", "true")
+        m._send({"type": "key", "data": {"key": key, "down": False}})
+        time.sleep(0.3)
+        size = m.ask(w + " codePane string size")
+        time.sleep(1)
+        assert m.ask(w + " codePane string size") == size
+
+
+def test_a_keyboard_is_plugged_in_and_out():
+    with desktop("hot-keyboard", "-device", "qemu-xhci", "-device",
+                 "usb-mouse") as m:
+        for n in (1, 2):
+            m.qmp("device_add", driver="usb-kbd", id="k%d" % n, port="4")
+            m.expect(r"(?:port \d+: [^\n]*Keyboard, [^\n]*\n.*){%d}" % n)
+            w = type_into_workspace(m)
+            m.qmp("device_del", id="k%d" % n)
+            m.expect(r"(?:Keyboard unplugged\r\n.*){%d}" % n)
+            m.until("%s delete. World submorphs isEmpty not" % w, "true")
+
+
+def test_pulling_a_hub_pulls_what_hangs_on_it():
+    with boot("hot-hub", "-device", "qemu-xhci", words=["repl"]) as m:
+        m.qmp("device_add", driver="usb-hub", id="h", port="1")
+        m.expect(r"Hub, .*: hub\r\n")
+        m.qmp("device_add", driver="usb-kbd", id="k", port="1.5")
+        m.expect(r"port \d+\.5: [^\n]*Keyboard, [^\n]*\n")
+        m.qmp("device_del", id="h")
+        m.expect(r"Keyboard unplugged\r\n.*Hub unplugged\r\n|"
+                 r"Hub unplugged\r\n.*Keyboard unplugged\r\n")
+        assert m.ask("3+4") == "7"
+
+
+# -- sticks --
+
+def stick(path, *more, **properties):
+    device = "usb-storage,drive=s,id=st" + "".join(
+        ",%s=%s" % p for p in properties.items())
+    return ["-device", "qemu-xhci", "-drive", "file=%s,format=raw,if=none,"
+            "id=s%s" % (path, "".join("," + o for o in more)),
+            "-device", device]
+
+
+SAVE = "Smalltalk snapshot: true andQuit: false"
+
+
+def test_a_stick_is_pulled_and_comes_back(tmp_path):
+    disk = shutil.copy(built("blank-disk.img"), tmp_path / "stick.img")
+    with boot("hot-stick", *stick(disk, serial="A1"), words=["repl"]) as m:
+        assert "store: on usb0p2" in m.text()
+        assert m.ask(SAVE) == "false"
+        m.qmp("device_del", id="st")
+        m.expect(r"usb0: unplugged\r\n")
+        assert "disk with the store is not plugged in" in m.ask(SAVE)
+        assert m.ask("Smalltalk at: #Kept put: 6 * 7") == "42"
+        again(m, disk, "A1")
+        m.expect(r"store: on usb0p2 again\r\n")
+        assert m.ask(SAVE) == "false"
+    with boot("hot-stick-after", *stick(disk, serial="A1")) as m:
+        m.until("Smalltalk at: #Kept", "42")
+
+
+def again(m, path, serial):
+    m.qmp("blockdev-add", **{
+        "driver": "raw", "node-name": "again",
+        "file": {"driver": "file", "filename": str(path)}})
+    m.qmp("device_add", driver="usb-storage", id="st2", drive="again",
+          serial=serial)
+
+
+def test_another_stick_is_not_taken_for_the_first(tmp_path):
+    disk = shutil.copy(built("blank-disk.img"), tmp_path / "stick.img")
+    other = shutil.copy(built("blank-disk.img"), tmp_path / "other.img")
+    with boot("other-stick", *stick(disk, serial="A1"),
+              words=["repl"]) as m:
+        m.qmp("device_del", id="st")
+        m.expect(r"usb0: unplugged\r\n")
+        again(m, other, "B2")
+        m.expect(r"usb1: QEMU[^\n]*\n[^\n]*: disk\r\n")
+        assert "not plugged in" in m.ask(SAVE)
+
+
+def test_a_stick_pulled_during_a_save_loses_nothing(tmp_path):
+    disk = shutil.copy(built("blank-disk.img"), tmp_path / "stick.img")
+    slow = "throttling.bps-write=1000000"
+    with boot("pulled-save", *stick(disk, slow, serial="A1"),
+              words=["repl"]) as m:
+        assert m.ask("Smalltalk at: #Kept put: 1") == "1"
+        assert m.ask(SAVE, timeout=120) == "false"
+        start = len(m.log)
+        m.ask("Smalltalk at: #Kept put: 2")
+        m.serial.sendall(SAVE.encode() + b"\n")
+        time.sleep(1)
+        m.qmp("device_del", id="st")
+        m.expect(r"nil\s+aerostat> ", start=start)
+        assert m.ask("3+4") == "7"
+    with boot("pulled-save-after", *stick(disk, serial="A1")) as m:
+        m.until("Smalltalk at: #Kept", "1")
+
+
+def test_two_units_and_sectors_of_4096_bytes(tmp_path):
+    small, big = tmp_path / "small.img", tmp_path / "big.img"
+    for path, size in (small, 16), (big, 128):
+        with open(path, "wb") as f:
+            f.truncate(size << 20)
+    with boot("units", "-device", "qemu-xhci", "-device", "usb-bot,id=b",
+              "-drive", "file=%s,format=raw,if=none,id=d0" % small,
+              "-drive", "file=%s,format=raw,if=none,id=d1" % big,
+              "-device", "scsi-hd,bus=b.0,lun=0,drive=d0",
+              "-device", "scsi-hd,bus=b.0,lun=1,drive=d1,"
+              "logical_block_size=4096,physical_block_size=4096",
+              words=["repl"]) as m:
+        assert "16 MB, sectors of 512" in m.text()
+        assert "128 MB, sectors of 4096" in m.text()
+
+
+def test_a_write_protected_stick_is_read_and_not_written(tmp_path):
+    disk = shutil.copy(built("blank-disk.img"), tmp_path / "stick.img")
+    with boot("protected", *stick(disk, "readonly=on"),
+              words=["repl"]) as m:
+        assert "write-protected" in m.text()
+        assert "store: on usb0p2" in m.text()
+        assert "the disk is read-only" in m.ask(SAVE)
+
+
+@pytest.mark.parametrize("errno", [5, 28])
+def test_a_stick_that_fails_is_an_error_and_no_hang(errno, tmp_path):
+    disk = shutil.copy(built("blank-disk.img"), tmp_path / "stick.img")
+    rules = tmp_path / "rules"
+    rules.write_text('[inject-error]\nevent = "write_aio"\nerrno = "%d"\n'
+                     'immediately = "off"\nonce = "off"\n' % errno)
+    device = ["-device", "qemu-xhci", "-drive",
+              "file=blkdebug:%s:%s,format=raw,if=none,id=s,werror=report"
+              % (rules, disk), "-device", "usb-storage,drive=s"]
+    with boot("failing-%d" % errno, *device, words=["repl"]) as m:
+        assert "could not be written" in m.ask(SAVE)
+        assert m.ask("3+4") == "7"
+
+
+def test_two_controllers_and_two_sticks(tmp_path):
+    disk = shutil.copy(built("blank-disk.img"), tmp_path / "stick.img")
+    other = shutil.copy(built("blank-disk.img"), tmp_path / "other.img")
+    with boot("two", *stick(disk), "-device", "nec-usb-xhci,id=second",
+              "-drive", "file=%s,format=raw,if=none,id=o" % other,
+              "-device", "usb-storage,drive=o,bus=second.0",
+              words=["repl"]) as m:
+        assert "xhci1: " in m.text()
+        assert "usb0: " in m.text() and "usb1: " in m.text()
