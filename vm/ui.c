@@ -161,6 +161,11 @@ bool ui_defer(struct vm *vm, bool deferred)
 
 /* --- events --- */
 
+bool vm_event_waits(void)
+{
+    return the_vm && the_vm->ui && the_vm->ui->count;
+}
+
 static void enqueue(struct vm *vm, int type, const int32_t *arg)
 {
     struct ui *ui = vm->ui;

@@ -44,6 +44,8 @@ struct vm_event {
 /* Puts an event in the queue and signals the input semaphore. Call it from
  * plat_poll or plat_idle, in the VM's thread. A full queue drops the oldest. */
 void vm_post_event(const struct vm_event *e);
+/* The image has not taken all of them yet. */
+bool vm_event_waits(void);
 /* Queues a signal for external object `index` (1-based). Safe to call from
  * an interrupt handler; taken at the next safepoint. */
 void vm_signal_semaphore(int index);

@@ -20,6 +20,34 @@
 
 enum { PATH_SIZE = 4096, IMAGE_BUFFER = 1 << 20 };
 
+/* --- what the image may change --- */
+
+static char fence[PATH_SIZE]; /* no more than what is below; "": anything */
+
+void files_write_below(const char *directory)
+{
+    if (!realpath(directory, fence)) {
+        fprintf(stderr, "aerostat: %s: %s\n", directory, strerror(errno));
+        exit(2);
+    }
+}
+
+/* A link counts as what it leads to; what is missing, as its directory. */
+static bool may_change(const char *path)
+{
+    char copy[PATH_SIZE], real[PATH_SIZE];
+    size_t n = strlen(fence);
+
+    if (!n)
+        return true;
+    if (strlen(path) >= PATH_SIZE)
+        return false;
+    strcpy(copy, path);
+    if (!realpath(path, real) && !realpath(dirname(copy), real))
+        return false;
+    return !strncmp(real, fence, n) && (real[n] == '/' || !real[n]);
+}
+
 /* --- the image --- */
 
 struct plat_image {
@@ -80,8 +108,12 @@ struct plat_image *plat_image_open(const char *name, uint64_t *size,
 struct plat_image *plat_image_create(const char *name, uint64_t size,
                                      const char **why)
 {
-    struct plat_image *im = image_new(name, true, why);
+    struct plat_image *im;
 
+    *why = "it may not be written";
+    if (!may_change(name))
+        return NULL;
+    im = image_new(name, true, why);
     /* A full disk shows now, not half way; some file systems cannot. */
     if (im && posix_fallocate(fileno(im->file), 0, (off_t)size) == ENOSPC) {
         *why = "the disk is full";
@@ -175,8 +207,11 @@ int plat_file_open(const char *path, enum plat_open_mode mode)
         [PLAT_CREATE_NEW] = O_RDWR | O_CREAT | O_EXCL,
     };
     struct stat st;
-    int fd = open(path, flags[mode] | O_CLOEXEC, 0666);
+    int fd;
 
+    if (mode != PLAT_READ && !may_change(path))
+        return -5;
+    fd = open(path, flags[mode] | O_CLOEXEC, 0666);
     if (fd < 0)
         return error_code();
     if (fstat(fd, &st) || S_ISDIR(st.st_mode)) {
@@ -246,11 +281,13 @@ int plat_file_close(int f)
 
 int plat_file_delete(const char *path)
 {
-    return result(unlink(path));
+    return may_change(path) ? result(unlink(path)) : -5;
 }
 
 int plat_file_rename(const char *from, const char *to)
 {
+    if (!may_change(from) || !may_change(to))
+        return -5;
     return result(rename(from, to));
 }
 
@@ -292,12 +329,12 @@ int plat_file_info(const char *path, struct plat_file_info *info)
 
 int plat_dir_create(const char *path)
 {
-    return result(mkdir(path, 0777));
+    return may_change(path) ? result(mkdir(path, 0777)) : -5;
 }
 
 int plat_dir_delete(const char *path)
 {
-    return result(rmdir(path));
+    return may_change(path) ? result(rmdir(path)) : -5;
 }
 
 /* The directory being listed: entries are asked for in order, and opening it

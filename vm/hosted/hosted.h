@@ -4,7 +4,8 @@
  *
  * screen.c keeps the picture that the VM has shown; window_sdl.c puts it on
  * a window, if there is one; platform_linux.c has time, memory, console;
- * files_linux.c has files and the image; main.c the command line.
+ * files_linux.c has files and the image; events.c plays pointer and keys
+ * from a file; main.c the command line.
  */
 #pragma once
 
@@ -36,8 +37,23 @@ bool screen_is_headless(void);
 /* Where screen_save writes a PPM picture: at exit and on SIGUSR1. */
 void screen_save_to(const char *file);
 void screen_save(void);
+void screen_save_as(const char *file);
 /* At exit and regularly: puts what changed on the window. */
 void screen_flush(void);
+
+/* --- files_linux.c --- */
+
+/* The image may write, delete and save only below that directory. */
+void files_write_below(const char *directory);
+
+/* --- events.c --- */
+
+/* Pointer and keys come from there, too. Exits when it cannot be read. */
+void events_from(const char *file);
+/* There may be more of them. */
+bool events_wanted(void);
+/* Posts the next one, if its time has come. */
+void events_poll(void);
 
 /* --- window_sdl.c: called only when there is a window --- */
 

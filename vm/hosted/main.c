@@ -14,7 +14,9 @@ static const char usage[] =
     "  --headless         no window\n"
     "  --size WxH         pixels of the screen\n"
     "  --screenshot FILE  write the screen as PPM at exit and on SIGUSR1\n"
+    "  --events FILE      pointer and keys from a file (vm/hosted/events.c)\n"
     "  --memory MB        the most that the image may take\n"
+    "  --write-below DIR  the image may change no file elsewhere\n"
     "  --stats            print counters at exit\n"
     "  --stress-gc        collect at every safepoint\n"
     "  --check-heap       verify the heap after each collection\n"
@@ -72,6 +74,10 @@ static char **parse_options(char **argv, struct vm_options *o)
             o->check_heap = true;
         else if (!strcmp(*argv, "--memory"))
             o->memory_limit = megabytes(value_of(&argv));
+        else if (!strcmp(*argv, "--write-below"))
+            files_write_below(value_of(&argv));
+        else if (!strcmp(*argv, "--events"))
+            events_from(value_of(&argv));
         else if (!strcmp(*argv, "--screenshot"))
             screen_save_to(value_of(&argv));
         else if (!strcmp(*argv, "--size"))

@@ -153,6 +153,8 @@ void plat_poll(void)
         picture_wanted = 0;
         screen_save();
     }
+    if (events_wanted())
+        events_poll();
     if (!window_is_open())
         return;
     window_poll();
@@ -180,8 +182,10 @@ void plat_idle(uint64_t until)
     uint64_t left = until > now ? until - now : 0;
 
     plat_poll();
-    if (!left)
+    if (!left || vm_event_waits())
         return;
+    if (events_wanted() && left > WAIT_SLICE)
+        left = WAIT_SLICE;
     beat(false);
     if (!window_is_open()) {
         sleep_a_while(left);

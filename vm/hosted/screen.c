@@ -159,21 +159,25 @@ static void write_ppm(FILE *f)
     }
 }
 
-void screen_save(void)
+void screen_save_as(const char *file)
 {
     FILE *f;
 
-    if (!save_name)
-        return;
     ensure_screen();
-    f = fopen(save_name, "wb");
+    f = fopen(file, "wb");
     if (!f) {
-        fprintf(stderr, "aerostat: cannot write %s\n", save_name);
+        fprintf(stderr, "aerostat: cannot write %s\n", file);
         return;
     }
     write_ppm(f);
     if (fclose(f))
-        fprintf(stderr, "aerostat: cannot write %s\n", save_name);
+        fprintf(stderr, "aerostat: cannot write %s\n", file);
+}
+
+void screen_save(void)
+{
+    if (save_name)
+        screen_save_as(save_name);
 }
 
 /* --- clipboard: the window system's, or our own --- */
