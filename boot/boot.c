@@ -14,7 +14,7 @@ void boot_copy_string(char *to, const char *from, size_t size)
 {
     size_t i = 0;
 
-    while (from && from[i] && i + 1 < size) {
+    while (from && i + 1 < size && from[i]) {
         to[i] = from[i];
         i++;
     }

@@ -1,6 +1,6 @@
 /*
  * multiboot2.c - reads GRUB's information block. Multiboot2 specification
- * 2.0, section 3.6.
+ * 2.0, section 3.6. Reads nothing beyond a tag, whatever the tag says.
  */
 #include "boot/boot_info.h"
 
@@ -46,10 +46,11 @@ static void read_memory_map(struct boot_info *b, const struct mb2_tag *t)
 
     if (m->entry_size < sizeof(struct mb2_memory_entry))
         return;
-    for (; p + m->entry_size <= end; p += m->entry_size) {
-        const struct mb2_memory_entry *e = (const void *)p;
+    for (; end - p >= m->entry_size; p += m->entry_size) {
+        struct mb2_memory_entry e;
 
-        boot_add_range(b, e->start, e->bytes, e->type);
+        memcpy(&e, p, sizeof e);
+        boot_add_range(b, e.start, e.bytes, e.type);
     }
 }
 
@@ -78,30 +79,52 @@ static void read_rsdp(struct boot_info *b, const struct mb2_tag *t)
     b->rsdp_bytes = n;
 }
 
+/* How much of a text at `from` in the tag a buffer of `size` may take. */
+static size_t text_limit(const struct mb2_tag *t, const char *from,
+                         size_t size)
+{
+    size_t n = t->size - (size_t)(from - (const char *)t) + 1;
+
+    return n < size ? n : size;
+}
+
+static void read_command_line(struct boot_info *b, const struct mb2_tag *t)
+{
+    const char *text = ((const struct mb2_string *)t)->text;
+
+    boot_copy_string(b->command_line, text, text_limit(t, text, BOOT_LINE));
+}
+
+static void read_module(struct boot_info *b, const struct mb2_tag *t)
+{
+    const struct mb2_module *m = (const void *)t;
+    char name[BOOT_NAME];
+
+    if (m->end <= m->start)
+        return;
+    boot_copy_string(name, m->name, text_limit(t, m->name, sizeof name));
+    boot_add_module(b, m->start, m->end - m->start, name);
+}
+
+static const struct {
+    enum mb2_tag_type type;
+    uint32_t least; /* bytes, or it is not read */
+    void (*read)(struct boot_info *b, const struct mb2_tag *t);
+} readers[] = {
+    { TAG_COMMAND_LINE, sizeof(struct mb2_string), read_command_line },
+    { TAG_MODULE, sizeof(struct mb2_module), read_module },
+    { TAG_MEMORY_MAP, sizeof(struct mb2_memory_map), read_memory_map },
+    { TAG_FRAMEBUFFER, offsetof(struct mb2_framebuffer, type) + 1,
+      read_framebuffer },
+    { TAG_RSDP_OLD, sizeof(struct mb2_tag), read_rsdp },
+    { TAG_RSDP_NEW, sizeof(struct mb2_tag), read_rsdp },
+};
+
 static void read_tag(struct boot_info *b, const struct mb2_tag *t)
 {
-    switch (t->type) {
-    case TAG_COMMAND_LINE:
-        boot_copy_string(b->command_line,
-                         ((const struct mb2_string *)t)->text, BOOT_LINE);
-        break;
-    case TAG_MODULE: {
-        const struct mb2_module *m = (const void *)t;
-
-        boot_add_module(b, m->start, m->end - m->start, m->name);
-        break;
-    }
-    case TAG_MEMORY_MAP:
-        read_memory_map(b, t);
-        break;
-    case TAG_FRAMEBUFFER:
-        read_framebuffer(b, t);
-        break;
-    case TAG_RSDP_OLD:
-    case TAG_RSDP_NEW:
-        read_rsdp(b, t);
-        break;
-    }
+    for (unsigned i = 0; i < sizeof readers / sizeof *readers; i++)
+        if (readers[i].type == t->type && t->size >= readers[i].least)
+            readers[i].read(b, t);
 }
 
 void boot_from_multiboot2(struct boot_info *b, uint64_t info)
@@ -110,12 +133,12 @@ void boot_from_multiboot2(struct boot_info *b, uint64_t info)
     const char *end = p + *(const uint32_t *)(const void *)p;
 
     b->protocol = "Multiboot2";
-    for (p += 8; p + sizeof(struct mb2_tag) <= end;) {
+    for (p += 8; end - p >= (ptrdiff_t)sizeof(struct mb2_tag);) {
         const struct mb2_tag *t = (const void *)p;
 
-        if (t->type == TAG_END || t->size < sizeof *t)
+        if (t->type == TAG_END || t->size < sizeof *t || t->size > end - p)
             break;
         read_tag(b, t);
-        p += (t->size + 7) & ~7u;
+        p += (t->size + 7ull) & ~7ull;
     }
 }

@@ -32,8 +32,17 @@ $(T)/%: tests/unit/%.c $(UNIT_VM) $(wildcard tests/unit/plat_stub.c)
 	  $(wildcard tests/unit/plat_stub.c)) \
 	  -lcmocka -lm
 
-# Fuzz targets run without a fuzzer: PROGRAM RUNS mutates its own seed.
+# Fuzz targets run without a fuzzer: PROGRAM RUNS damages its own seeds
+# (tests/fuzz/fuzz.h). All but the image's need no VM.
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+UNIT_NO_VM += $(filter-out fuzz_image,$(FUZZ))
+UNIT_EXTRA_fuzz_acpi := kernel/acpi_s5.c
+UNIT_EXTRA_fuzz_boot := boot/boot.c boot/multiboot2.c boot/pvh.c \
+  kernel/cmdline.c
+UNIT_EXTRA_fuzz_fat := $(UNIT_EXTRA_test_fat)
+UNIT_EXTRA_fuzz_partition := $(UNIT_EXTRA_test_partition)
+UNIT_EXTRA_fuzz_store := drivers/block.c
+$(FUZZ:%=$(T)/%): tests/fuzz/fuzz.h
 $(foreach t,$(FUZZ),$(eval $(T)/$(t): $(UNIT_EXTRA_$(t))))
 $(T)/%: tests/fuzz/%.c $(UNIT_VM) $(wildcard tests/unit/plat_stub.c)
 	$(call say,TEST,$*)
@@ -43,7 +52,25 @@ $(T)/%: tests/fuzz/%.c $(UNIT_VM) $(wildcard tests/unit/plat_stub.c)
 	  $(wildcard tests/unit/plat_stub.c)) -lm
 
 FUZZ_RUNS := 20000
-FUZZ_SUITES = $(foreach t,$(FUZZ),"fuzz $(t:fuzz_%=%)=timeout 300 $(T)/$(t) $(FUZZ_RUNS)")
+RUNS_fuzz_store := 4000
+FUZZ_SUITES = $(foreach t,$(FUZZ),"fuzz $(t:fuzz_%=%)=timeout 300 $(T)/$(t) $(or $(RUNS_$(t)),$(FUZZ_RUNS))")
+
+# The same with clang's fuzzer, which looks for new paths as long as told;
+# what it learns and finds is kept in build/fuzz.
+LIBFUZZER := -std=gnu11 -g -O1 -I. -DLIBFUZZER \
+  -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+FUZZ_SECONDS := 60
+fuzz: $(FUZZ:fuzz_%=fuzz-%) ## fuzz with clang, FUZZ_SECONDS (60) a target
+fuzz-%: $(T)/fuzz_%
+	@mkdir -p $(BUILD)/fuzz/$*
+	$(Q)$< --seeds $(BUILD)/fuzz/$*
+	$(Q)clang $(LIBFUZZER) -o $(BUILD)/fuzz/$*.run tests/fuzz/fuzz_$*.c \
+	  $(UNIT_EXTRA_fuzz_$*) \
+	  $(if $(filter fuzz_$*,$(UNIT_NO_VM)),,$(wildcard vm/*.c) \
+	  tests/unit/plat_stub.c) -lm
+	$(Q)$(BUILD)/fuzz/$*.run -max_total_time=$(FUZZ_SECONDS) -timeout=25 \
+	  -max_len=140000 -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/$*
+.PHONY: fuzz
 UNIT_SUITES = $(foreach t,$(UNIT),"unit $(t:test_%=%)=timeout 300 $(T)/$(t)")
 # Debian's own, if another one is first in PATH: pytest comes from a package.
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
