@@ -24,6 +24,8 @@ enum {
 #define SUPER_MAGIC 0x45524f545341ull /* "ASTORE" */
 #define SLOT_MAGIC 0x544f4c535341ull  /* "ASSLOT" */
 enum { VERSION = 1 };
+/* No number of saves reaches it; a slot beyond it lies. */
+#define GENERATION_MAX (UINT64_MAX / 2)
 
 struct superblock {
     uint64_t magic;
@@ -121,7 +123,7 @@ static uint64_t blocks_for(uint64_t size)
 
 static bool slot_plausible(const struct slot *s)
 {
-    return s->magic == SLOT_MAGIC &&
+    return s->magic == SLOT_MAGIC && s->generation <= GENERATION_MAX &&
            s->sum == sum_bytes(0, s, offsetof(struct slot, sum)) &&
            memchr(s->name, 0, sizeof s->name) && s->first >= FIRST_DATA &&
            s->blocks > 0 && s->first < total_blocks &&
@@ -378,6 +380,8 @@ struct store_image *store_create(const char *name, uint64_t size,
         *why = "the disk is read-only";
     else if (!*name || strlen(name) > STORE_NAME_MAX)
         *why = "an image's name has 1 to 63 bytes";
+    else if (last_generation == GENERATION_MAX)
+        *why = "the store cannot count this save";
     else if ((i = slot_to_replace(name)) < 0)
         *why = "the store has no slot left";
     if (*why)

@@ -168,17 +168,18 @@ static void mend(uint8_t *data, size_t size)
 }
 
 /* Two images with two states each; then one of them, or a fresh one, is
- * saved: whole, cut off, on a disk that fails. */
+ * saved: whole, cut off, on a disk that fails, with counts at their end. */
 static size_t seed(unsigned i, uint8_t *to)
 {
     struct input in = {
         .super = { SUPER_MAGIC, VERSION, BLOCK, BLOCKS, 0 },
         .name = (uint8_t)i, .size = 40, .byte = 0xaa,
-        .mode = i < 3 ? MODE_COMMIT : i == 3 ? 0 : 0x20 | MODE_FAIL |
-                                                      MODE_COMMIT,
+        .mode = i == 3   ? 0
+                : i == 4 ? 0x20 | MODE_FAIL | MODE_COMMIT
+                         : MODE_COMMIT,
     };
 
-    if (i > 4)
+    if (i > 6)
         return 0;
     for (unsigned k = 0; k < 4; k++) {
         in.slots[k] = (struct slot){
@@ -187,6 +188,8 @@ static size_t seed(unsigned i, uint8_t *to)
         };
         strcpy(in.slots[k].name, k & 1 ? "one" : "two");
     }
+    if (i > 4)
+        in.slots[0].generation = i == 5 ? UINT64_MAX : GENERATION_MAX;
     memcpy(to, &in, sizeof in);
     mend(to, sizeof in);
     return sizeof in;

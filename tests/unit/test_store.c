@@ -192,6 +192,41 @@ static void power_cut_at_every_write(void **state)
     free(before);
 }
 
+/* A fresh disk: no store, an empty one, or the image; then a second name
+ * beside it, of which the first never hears. */
+static void power_cut_in_the_first_saves(void **state)
+{
+    const unsigned one[] = { 1 }, two[] = { 2 };
+    uint8_t *before = malloc(SECTORS * RAM_SECTOR);
+    unsigned formatted, saved;
+
+    for (uint64_t i = 0; i < SECTORS * RAM_SECTOR; i++)
+        disk.bytes[i] = (uint8_t)random32();
+    memcpy(before, disk.bytes, SECTORS * RAM_SECTOR);
+    disk.recording = true;
+    assert_int_equal(store_format(&disk.device), 0);
+    formatted = disk.event_count;
+    assert_int_equal(save("a", 1, 700000), 0);
+    saved = disk.event_count;
+    assert_int_equal(save("b", 2, 600000), 0);
+    disk.recording = false;
+    for (unsigned cut = 0; cut <= disk.event_count; cut++)
+        for (unsigned variant = 0; variant < 4; variant++) {
+            replay(before, cut);
+            if (store_mount(&disk.device)) {
+                assert_true(cut < formatted);
+                continue;
+            }
+            int a = version_of("a", one, 1), b = version_of("b", two, 1);
+
+            assert_true(a == 1 || cut < saved);
+            assert_true(a == -1 || cut >= formatted);
+            assert_true(b == 2 || cut < disk.event_count);
+            assert_true(b == -1 || cut >= saved);
+        }
+    free(before);
+}
+
 /* After a cut, life goes on: the next save must not lose what was found. */
 static void saving_after_a_power_cut(void **state)
 {
@@ -329,6 +364,7 @@ int main(void)
         TEST(a_dropped_save_changes_nothing),
         TEST(a_short_save_is_refused),
         TEST(power_cut_at_every_write),
+        TEST(power_cut_in_the_first_saves),
         TEST(saving_after_a_power_cut),
         TEST(damage_falls_back_to_the_older_slot),
         TEST(an_unreadable_sector_falls_back_too),
