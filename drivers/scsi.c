@@ -177,7 +177,7 @@ static int run_once(struct scsi_disk *d, const struct scsi_command *c,
 }
 
 /* The same, again where that may help: after a reset, a hiccup of the bus, a
- * disk that was asleep. */
+ * disk that was asleep; not where it could hit another medium. */
 static int run(struct scsi_disk *d, const struct scsi_command *c,
                struct scsi_sense *s)
 {
@@ -186,7 +186,8 @@ static int run(struct scsi_disk *d, const struct scsi_command *c,
     for (int i = 0; i < RETRIES; i++) {
         result = run_once(d, c, s);
         if (result >= 0 || result == -ENODEV || result == -EROFS ||
-            s->key == SENSE_ILLEGAL || s->key == SENSE_MEDIUM)
+            s->key == SENSE_ILLEGAL || s->key == SENSE_MEDIUM ||
+            (s->key == SENSE_ATTENTION && s->code == CODE_CHANGED))
             break;
         if (s->key == SENSE_NOT_READY)
             clock_delay(PAUSE_USECS);

@@ -10,7 +10,12 @@ UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 UNIT_VM := $(patsubst %.c,$(BUILD)/asan/%.o,$(wildcard vm/*.c))
 
 UNIT_NO_VM := test_store test_fat test_partition test_cmdline test_frames \
-  test_acpi test_storage
+  test_acpi test_storage test_usb fuzz_usb
+UNIT_EXTRA_test_usb := drivers/usb/usb.c drivers/usb/usb_hub.c \
+  drivers/usb/usb_descriptor.c drivers/usb/usb_hid.c \
+  drivers/usb/hid_report.c drivers/usb/usb_storage.c drivers/scsi.c \
+  drivers/input.c drivers/keymap.c drivers/block.c kernel/work.c
+UNIT_EXTRA_fuzz_usb := $(UNIT_EXTRA_test_usb)
 UNIT_EXTRA_test_cmdline := kernel/cmdline.c
 UNIT_EXTRA_test_frames := kernel/frames.c
 UNIT_EXTRA_test_acpi := kernel/acpi_s5.c kernel/rtc.c

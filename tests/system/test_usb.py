@@ -52,6 +52,20 @@ def test_keyboard_and_mouse(controller):
         type_into_workspace(m)
 
 
+@pytest.mark.parametrize("machine,controller", [
+    ("pc,acpi=off,i8042=off", "qemu-xhci"),
+    ("q35,i8042=off", "nec-usb-xhci,msi=off,msix=off"),
+    ("q35,i8042=off", "nec-usb-xhci,msix=off"),
+])
+def test_every_kind_of_interrupt(machine, controller):
+    with boot("interrupt", "-device", controller, words=["repl"],
+              machine=machine) as m:
+        m.qmp("device_add", driver="usb-kbd", id="k")
+        m.expect(r"Keyboard, [^\n]*\n")
+        assert "the clock does" not in m.text()
+        assert m.ask("3+4") == "7"
+
+
 def test_they_work_behind_a_hub():
     with desktop("hub", "-device", "qemu-xhci", "-device",
                  "usb-hub,port=2", "-device", "usb-kbd,port=2.3",
