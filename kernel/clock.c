@@ -101,6 +101,8 @@ static uint64_t measure_pit(void)
     return best * PIT_HZ / count;
 }
 
+void clock_start(void) { tsc_start = rdtsc(); }
+
 void clock_init(void)
 {
     const char *source = "HPET";
@@ -111,8 +113,8 @@ void clock_init(void)
         hz = measure_pit();
     }
     tsc_hz = hz;
-    tsc_start = rdtsc();
-    utc_start = rtc_read(acpi()->century_register) * 1000000;
+    utc_start = rtc_read(acpi()->century_register) * 1000000 -
+                (int64_t)clock_usecs();
     klog("clock: %llu MHz by %s\n", (unsigned long long)(hz / 1000000),
          source);
 }

@@ -5,9 +5,12 @@
 
 #include <stdint.h>
 
+/* The kernel's entry: time is counted from here. */
+void clock_start(void);
 /* Calibrates the TSC against HPET or PIT and reads the RTC. */
 void clock_init(void);
-/* Microseconds since clock_init, never going back. Any context. */
+/* Microseconds since clock_start, never going back; right only after
+ * clock_init. Any context. */
 uint64_t clock_usecs(void);
 /* Microseconds since 1970-01-01 UTC. */
 int64_t clock_utc_usecs(void);

@@ -180,6 +180,7 @@ _Noreturn static void run_on_stack(void *top, const struct boot_info *boot)
 
 void kmain(const struct boot_info *boot)
 {
+    clock_start();
     serial_init();
     trap_init();
     read_options(boot);

@@ -177,7 +177,8 @@ void *plat_reserve(uint64_t want, uint64_t bytes)
 
 int plat_commit(void *p, uint64_t bytes)
 {
-    return vmm_commit((uint64_t)(uintptr_t)p, bytes, PAGE_WRITE) ? -1 : 0;
+    return vmm_commit((uint64_t)(uintptr_t)p, bytes,
+                      PAGE_WRITE | PAGE_STALE) ? -1 : 0;
 }
 
 void plat_decommit(void *p, uint64_t bytes)

@@ -87,11 +87,14 @@ static uint64_t pte_bits(unsigned flags)
 int vmm_map(uint64_t virt, uint64_t phys, unsigned flags)
 {
     uint64_t *e = entry_at(virt, 0, true);
+    bool was_present;
 
     if (!e)
         return -ENOMEM;
+    was_present = *e & PTE_PRESENT;
     *e = phys | pte_bits(flags);
-    invlpg(virt);
+    if (was_present) /* what is absent is never cached (SDM 3, 4.10.2) */
+        invlpg(virt);
     return 0;
 }
 
@@ -203,7 +206,8 @@ int vmm_commit(uint64_t virt, uint64_t bytes, unsigned flags)
             vmm_release(virt, done);
             return -ENOMEM;
         }
-        memset(phys_to_virt(page), 0, PAGE_SIZE);
+        if (!(flags & PAGE_STALE))
+            memset(phys_to_virt(page), 0, PAGE_SIZE);
     }
     return 0;
 }

@@ -24,6 +24,7 @@
 
 enum page_flags {
     PAGE_WRITE = 1, PAGE_EXEC = 2, PAGE_UNCACHED = 4, PAGE_COMBINE = 8,
+    PAGE_STALE = 16, /* for vmm_commit: need not be zero */
 };
 
 static inline void *phys_to_virt(uint64_t phys)

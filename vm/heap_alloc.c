@@ -33,9 +33,12 @@ bool heap_lay_out(struct heap *h, uint64_t eden_bytes)
     p->past_start = p->past_free = p->eden_end;
     p->future_start = p->past_start + p->survivor_size;
     h->eden_limit = h->eden_threshold = h->eden_start;
-    return !plat_commit((void *)(uintptr_t)h->new_start, h->new_size) &&
-           region_ensure(&p->blocks,
-                         h->new_size / 512 * sizeof(struct mark_block));
+    if (plat_commit((void *)(uintptr_t)h->new_start, h->new_size) ||
+        !region_ensure(&p->blocks,
+                       h->new_size / 512 * sizeof(struct mark_block)))
+        return false;
+    heap_clear_live(h, h->new_start, h->new_start + h->new_size);
+    return true;
 }
 
 /* Moves old_limit to `limit`. The marking table grows first: a collection
@@ -48,6 +51,7 @@ static bool commit_to(struct heap *h, uint64_t limit)
                        blocks * sizeof(struct mark_block)) ||
         plat_commit((void *)(uintptr_t)h->old_limit, limit - h->old_limit))
         return false;
+    heap_clear_live(h, h->old_limit, limit);
     h->old_limit = limit;
     h->stats.grows++;
     return true;

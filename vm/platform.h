@@ -44,7 +44,8 @@ void plat_poll(void);
 /* Reserves `bytes` of address space at `want` (a page multiple) if it is
  * free, else anywhere. NULL: none. Nothing may be touched before commit. */
 void *plat_reserve(uint64_t want, uint64_t bytes);
-/* Makes [p, p+bytes) usable and zero (page multiples). 0 or -1: no memory. */
+/* Makes [p, p+bytes) usable (page multiples), whatever is in there. 0 or -1:
+ * no memory. */
 int plat_commit(void *p, uint64_t bytes);
 /* Gives the pages back; the address range stays reserved. */
 void plat_decommit(void *p, uint64_t bytes);

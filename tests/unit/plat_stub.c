@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -61,7 +62,11 @@ int plat_commit(void *p, uint64_t bytes)
     if (plat_stub_committed + bytes > plat_stub_memory)
         return -1;
     plat_stub_committed += bytes;
-    return mprotect(p, bytes, PROT_READ | PROT_WRITE);
+    if (mprotect(p, bytes, PROT_READ | PROT_WRITE))
+        return -1;
+    /* nobody may count on what is in there */
+    memset(p, 0xa5, bytes < 65536 ? bytes : 65536);
+    return 0;
 }
 
 void plat_decommit(void *p, uint64_t bytes)
