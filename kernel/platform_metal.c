@@ -282,6 +282,8 @@ int plat_image_close(struct plat_image *im, bool ok)
     return im->store && store_close(im->store, ok) ? -1 : 0;
 }
 
+const char *plat_image_saved(unsigned index) { return store_name(index); }
+
 const char *plat_image_place(void)
 {
     static char place[40];

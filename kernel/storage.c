@@ -200,13 +200,15 @@ static void describe(struct storage_disk *s, struct block_device *d)
     const char *what;
 
     s->empty = false;
-    if (kind != TABLE_NONE) {
+    /* Some tools give a volume's boot sector a table like an MBR's. */
+    what = kind == TABLE_GPT ? NULL : volume_name(d);
+    if (!what && kind != TABLE_NONE) {
         describe_table(s, kind, parts, n);
         return;
     }
     if (d == store_device())
         what = "an image store";
-    else if ((what = volume_name(d)) != NULL)
+    else if (what)
         ;
     else if (!is_blank(d))
         what = scan(d, 0, 4096) ? "cannot be read" : "data of unknown kind";

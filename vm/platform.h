@@ -71,6 +71,9 @@ int plat_image_write(struct plat_image *im, const void *bytes, uint64_t n);
 /* Closes; for a save, commits if `ok`, else drops it. 0, or -1: not saved. */
 int plat_image_close(struct plat_image *im, bool ok);
 
+/* Name of saved image `index` where there is a store, the newest first; NULL
+ * past the end. */
+const char *plat_image_saved(unsigned index);
 /* Where saves go, in words ("the store on sata0p2"; "" where the image's name
  * says it); NULL: nowhere yet. */
 const char *plat_image_place(void);

@@ -19,6 +19,19 @@ int prim_save_place(struct vm *vm, int argc)
     return prim_answer_new(vm, argc, string_or_nil(vm, plat_image_place()));
 }
 
+/* Name of the saved image `index` from 1, or nil. */
+int prim_saved_image(struct vm *vm, int argc)
+{
+    oop index = vm->sp[0];
+
+    if (argc != 1)
+        return PRIM_ERR_BAD_NUM_ARGS;
+    if (!is_int(index) || int_value(index) < 1 || int_value(index) > 1000)
+        return PRIM_ERR_BAD_INDEX;
+    return prim_answer_new(vm, argc, string_or_nil(vm,
+        plat_image_saved((unsigned)int_value(index) - 1)));
+}
+
 int prim_save_error(struct vm *vm, int argc)
 {
     return prim_answer_new(vm, argc, string_or_nil(vm, vm->save_error));

@@ -1,14 +1,14 @@
 """The whole promise, as a person would do it: boot, work, save, pull the
 plug, come back. Keyboard and mouse through QMP; the serial loop only tells
 where things are and checks what is seen."""
-import os
-import re
 import shutil
 
 import pytest
 
 from conftest import built
-from machine import BUILD, Machine
+from desktop import (bring_to_front, centre, click_text,
+                     open_from_world_menu, window)
+from machine import Machine
 
 OVMF = "/usr/share/ovmf/OVMF.fd"
 
@@ -43,44 +43,6 @@ def start(medium, iso, disk, run):
     m.prompt(timeout=60)
     m.until("World notNil", "true")
     return m
-
-
-def point(machine, expression):
-    """A point that the image answers, as (x, y)."""
-    answer = machine.ask("(%s) rounded" % expression)
-    found = re.match(r"\(?(-?\d+)@(-?\d+)\)?$", answer)
-    assert found, "%s: %s" % (expression, answer)
-    return int(found.group(1)), int(found.group(2))
-
-
-def centre(machine, expression):
-    return point(machine, "(%s) bounds center" % expression)
-
-
-def open_from_world_menu(m, *words):
-    """Clicks the bare desktop, then the words of the menu, one by one."""
-    m.click(*point(m, "World emptySpot"))
-    for word in words:
-        m.until("(World boundsOfMenuItem: '%s') notNil" % word, "true")
-        m.click(*point(m, "(World boundsOfMenuItem: '%s') center" % word))
-
-
-def window(m, title):
-    m.until("(World windowNamed: '%s') notNil" % title, "true")
-    return "(World windowNamed: '%s')" % title
-
-
-def bring_to_front(m, title):
-    """By its button in the task bar: another window may cover its own."""
-    w = window(m, title)
-    if m.ask("World activeWindow == " + w) == "false":
-        m.click(*centre(m, "World taskBar buttonFor: " + w))
-    m.until("World activeWindow == " + w, "true")
-    return w
-
-
-def click_text(m, w):
-    m.click(*centre(m, w + " codePane"))
 
 
 def work(m, medium):

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import built
 from machine import Machine, pvh
-from test_promise import centre, open_from_world_menu, point, window
+from desktop import centre, open_from_world_menu, point, window
 
 NO_PS2 = "q35,i8042=off"
 WIDTH, HEIGHT = 1280, 800

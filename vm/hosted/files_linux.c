@@ -172,6 +172,7 @@ int plat_image_close(struct plat_image *im, bool ok)
 }
 
 const char *plat_image_place(void) { return ""; }
+const char *plat_image_saved(unsigned index) { return NULL; }
 
 /* Disks are the host's affair. */
 bool plat_disk(unsigned index, struct plat_disk *disk) { return false; }

@@ -1,0 +1,60 @@
+"""What a person does on the desktop, for system tests: menus, windows,
+dialogs. The serial loop tells where things are; keys and pointer do the rest.
+"""
+import re
+
+
+def point(machine, expression):
+    """A point that the image answers, as (x, y)."""
+    answer = machine.ask("(%s) rounded" % expression)
+    found = re.match(r"\(?(-?\d+)@(-?\d+)\)?$", answer)
+    assert found, "%s: %s" % (expression, answer)
+    return int(found.group(1)), int(found.group(2))
+
+
+def centre(machine, expression):
+    return point(machine, "(%s) bounds center" % expression)
+
+
+def open_from_world_menu(m, *words):
+    """Clicks the bare desktop, then the words of the menu, one by one."""
+    m.click(*point(m, "World emptySpot"))
+    for word in words:
+        m.until("(World boundsOfMenuItem: '%s') notNil" % word, "true")
+        m.click(*point(m, "(World boundsOfMenuItem: '%s') center" % word))
+
+
+def window(m, title):
+    m.until("(World windowNamed: '%s') notNil" % title, "true")
+    return "(World windowNamed: '%s')" % title
+
+
+def bring_to_front(m, title):
+    """By its button in the task bar: another window may cover its own."""
+    w = window(m, title)
+    if m.ask("World activeWindow == " + w) == "false":
+        m.click(*centre(m, "World taskBar buttonFor: " + w))
+    m.until("World activeWindow == " + w, "true")
+    return w
+
+
+def click_text(m, w):
+    m.click(*centre(m, w + " codePane"))
+
+
+def dialog(m, title, picture=None):
+    """Waits for that dialog; answers what it says."""
+    m.until("World dialog notNil and: [World dialog title = '%s']" % title,
+            "true")
+    if picture:
+        m.screenshot(picture)
+    return m.ask("World dialog contentsText")
+
+
+def press(m, label):
+    """Clicks a button of the dialog in front."""
+    m.click(*centre(m, "World dialog buttonLabelled: '%s'" % label))
+
+
+def no_dialog(m):
+    m.until("World dialog isNil", "true")

@@ -1,0 +1,186 @@
+"""Disks and saving as a person meets them: no place to save yet, a full
+store, several images, quitting, changes that a crash left behind."""
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from conftest import built
+from desktop import (bring_to_front, centre, click_text, dialog, no_dialog,
+                     open_from_world_menu, press, window)
+from machine import BUILD, PASS_STATUS, Machine, pvh
+
+MB = 1 << 20
+
+
+def blank(path, megabytes):
+    with open(path, "wb") as f:
+        f.truncate(megabytes * MB)
+    return str(path)
+
+
+def digest(path):
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest() if hasattr(
+            hashlib, "file_digest") else hashlib.sha256(f.read()).hexdigest()
+
+
+def virtio(path, name="d"):
+    return ["-drive", "file=%s,format=raw,if=none,id=%s" % (path, name),
+            "-device", "virtio-blk-pci,drive=" + name]
+
+
+def sata(path, name="e", bus="ide.1"):
+    return ["-drive", "file=%s,format=raw,if=none,id=%s" % (path, name),
+            "-device", "ide-hd,drive=%s,bus=%s" % (name, bus)]
+
+
+def cd(*rest):
+    return ["-boot", "d", "-cdrom", built("aerostat.iso")] + list(rest)
+
+
+def desktop(args, name, memory=256):
+    m = Machine(args, memory=memory, name="disks-" + name)
+    m.prompt(timeout=60)
+    m.until("World notNil", "true")
+    return m
+
+
+def write_in_workspace(m, text):
+    open_from_world_menu(m, "open...", "Workspace")
+    w = window(m, "Workspace")
+    click_text(m, w)
+    m.type(text)
+    m.until("%s codePane string" % w, "'%s'" % text)
+    return w
+
+
+def saved(m, within=60):
+    m.until("World noteTexts anySatisfy: [:e | e beginsWith: 'Saved in ']",
+            "true", timeout=within)
+
+
+# -- a machine without a store --
+
+@pytest.mark.parametrize("medium", ["cd", "ram"])
+def test_an_empty_disk_is_offered_and_becomes_the_place(medium, tmp_path):
+    disk = blank(tmp_path / "disk.img", 300)
+    args = (cd(*virtio(disk)) if medium == "cd" else
+            pvh(built("aerostat.image")) + sata(disk))
+    with desktop(args, "empty-%s-before" % medium) as m:
+        m.until("World taskBar statusText includesSubstring: "
+                "'no disk to save to'", "true")
+        write_in_workspace(m, "kept on the new disk")
+        open_from_world_menu(m, "save")
+        text = dialog(m, "Where shall this machine save?",
+                      "disks-%s-1-choose" % medium)
+        assert "Choose an empty one" in text
+        press(m, "Continue")
+        name = "virtio0" if medium == "cd" else "sata0"
+        text = dialog(m, "Format %s?" % name, "disks-%s-2-confirm" % medium)
+        assert "lost for good" in text and "315 MB" in text
+        press(m, "Format and save")
+        saved(m)
+        m.screenshot("disks-%s-3-saved" % medium)
+        assert "the store on %sp2" % name in m.ask("World noteTexts")
+    with desktop(args, "empty-%s-after" % medium) as m:
+        assert (m.ask("(World windowNamed: 'Workspace') codePane string") ==
+                "'kept on the new disk'")
+        assert m.ask("World noteTexts") == "#()"
+        m.screenshot("disks-%s-4-back" % medium)
+    verdict = subprocess.run(["sgdisk", "-v", disk], stdout=subprocess.PIPE)
+    assert b"No problems found" in verdict.stdout
+    assert subprocess.run(["minfo", "-i", disk + "@@1M", "::"],
+                          stdout=subprocess.DEVNULL).returncode == 0
+
+
+def test_declining_leaves_the_disk_as_it_was(tmp_path):
+    disk = blank(tmp_path / "disk.img", 128)
+    before = digest(disk)
+    with desktop(pvh(built("aerostat.image")) + virtio(disk),
+                 "decline") as m:
+        open_from_world_menu(m, "save")
+        dialog(m, "Where shall this machine save?")
+        press(m, "Cancel")
+        no_dialog(m)
+        open_from_world_menu(m, "save")
+        dialog(m, "Where shall this machine save?")
+        m.key("ret")
+        dialog(m, "Format virtio0?")
+        m.key("ret")  # the default is to cancel
+        no_dialog(m)
+        assert m.ask("ImageStore place") == "nil"
+        assert m.ask("WorldMenu lastSaved") == "nil"
+        assert m.ask("3 + 4") == "7"
+    assert digest(disk) == before
+
+
+def test_a_disk_with_partitions_is_never_offered(tmp_path):
+    disk = blank(tmp_path / "disk.img", 128)
+    subprocess.run(["sgdisk", "-o", "-n1:2048:+8M", "-n2:0:+8M", disk],
+                   check=True, stdout=subprocess.DEVNULL)
+    volume = blank(tmp_path / "volume.img", 128)
+    subprocess.run(["mformat", "-i", volume, "-F", "-v", "MINE", "::"],
+                   check=True)
+    before = digest(disk), digest(volume)
+    with desktop(pvh(built("aerostat.image")) + virtio(disk) + sata(volume),
+                 "foreign") as m:
+        open_from_world_menu(m, "save")
+        text = dialog(m, "Nowhere to save", "disks-5-nowhere")
+        assert "virtio0, 134 MB (virtio disk): GPT, 2 partitions" in text
+        assert "a FAT32 volume" in text
+        press(m, "OK")
+        no_dialog(m)
+        why = m.ask("ImageStore format: ImageStore disks first")
+        assert why == "'the disk is not empty'"
+    assert (digest(disk), digest(volume)) == before
+
+
+# -- how far a save is --
+
+def accent_pixels(width, height, pixels):
+    """Blue ones in the corner where notes are: what a save has filled."""
+    count = 0
+    for y in range(60):
+        row = pixels[(y * width + width - 600) * 3:(y + 1) * width * 3]
+        count += sum(row[i] < 80 and row[i + 2] > 180
+                     for i in range(0, len(row), 3))
+    return count
+
+
+def read_ppm(m, name):
+    path = os.path.join(m.dir, name)
+    m.qmp("screendump", filename=path)
+    with open(path, "rb") as f:
+        data = f.read()
+    kind, size, depth, pixels = data.split(b"\n", 3)
+    width, height = map(int, size.split())
+    return width, height, pixels
+
+
+def test_the_bar_moves_while_a_save_writes(tmp_path):
+    disk = shutil.copy(built("blank-disk.img"), tmp_path / "disk.img")
+    slow = ["-drive", "file=%s,format=raw,if=none,id=d,"
+            "throttling.bps-write=12000000" % disk,
+            "-device", "virtio-blk-pci,drive=d"]
+    with desktop(pvh(built("aerostat.image")) + slow, "bar") as m:
+        m.ask("Smalltalk at: #Ballast put: (ByteArray new: 40000000). 1")
+        open_from_world_menu(m, "save")
+        seen = []
+        start = len(m.log)
+        deadline = time.time() + 60
+        while b"saved /" not in m.log[start:] and time.time() < deadline:
+            m._drain(0.1)
+            shot = read_ppm(m, "bar.ppm")
+            seen.append(accent_pixels(*shot))
+            if len(seen) == 12:
+                m.screenshot("disks-bar")
+        rising = sorted(set(seen))
+        assert len(rising) >= 5, seen
+        peak = seen.index(max(seen))
+        assert seen[:peak] == sorted(seen[:peak]), seen
+        saved(m)
+        assert "the store on virtio0p2" in m.ask("World noteTexts")
