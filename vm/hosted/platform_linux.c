@@ -207,17 +207,24 @@ void *plat_reserve(uint64_t want, uint64_t bytes)
     void *p = mmap(hint, bytes, PROT_NONE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    return p == MAP_FAILED ? NULL : p;
+    if (p == MAP_FAILED)
+        return NULL;
+    madvise(p, bytes, MADV_DONTDUMP); /* or a core dump takes it all */
+    return p;
 }
 
 int plat_commit(void *p, uint64_t bytes)
 {
-    return mprotect(p, bytes, PROT_READ | PROT_WRITE) ? -1 : 0;
+    if (mprotect(p, bytes, PROT_READ | PROT_WRITE))
+        return -1;
+    madvise(p, bytes, MADV_DODUMP);
+    return 0;
 }
 
 void plat_decommit(void *p, uint64_t bytes)
 {
     madvise(p, bytes, MADV_DONTNEED);
+    madvise(p, bytes, MADV_DONTDUMP);
     mprotect(p, bytes, PROT_NONE);
 }
 
