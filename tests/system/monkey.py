@@ -75,7 +75,7 @@ class Monkey:
                 self.interrupt]
         for _ in range(count):
             yield from self.random.choices(
-                what, [40, 6, 8, 12, 8, 5, 4, 6, 1])[0]()
+                what, [40, 6, 8, 12, 8, 5, 4, 6, 0.2])[0]()
 
 
 def events(seed, count, width, height):
