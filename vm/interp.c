@@ -5,208 +5,27 @@
  * nothing else: whatever is rare is a function elsewhere, called with the
  * registers in the vm (SAVE) and fetched again afterwards (LOAD), since
  * objects or frames may have moved. Between SAVEs the registers live in C
- * locals. Every bytecode ends in NEXT, a jump of its own, which processors
- * predict far better than one shared dispatch.
+ * locals. Every bytecode ends in a jump of its own to the next one, which
+ * processors predict far better than one shared dispatch.
+ *
+ * The top of the stack is in memory or in the local `tos`, and each bytecode
+ * has an entry for either case. One that pushes is written for memory: its
+ * entry for the other case (PUSHER) first puts tos there. One that takes an
+ * operand finds it in tos: its entry for memory (TAKER) first fetches it.
+ * NEXT goes on with everything in memory, NEXT_TOS with the top in tos.
  */
 #include "vm/frame.h"
+#include "vm/interp_slow.h"
 #include "vm/platform.h"
 #include "vm/prim.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-/* --- slow halves of bytecodes --- */
-
-static bool both_floats(oop a, oop b, double *x, double *y)
-{
-    const int64_t exact = 1ll << 53; /* integers that a double holds */
-
-    if (is_small_float(a))
-        *x = small_float_value(a);
-    else if (is_int(a) && int_value(a) <= exact && int_value(a) >= -exact)
-        *x = (double)int_value(a);
-    else if (!heap_float_value(a, x))
-        return false;
-    if (is_small_float(b))
-        *y = small_float_value(b);
-    else if (is_int(b) && int_value(b) <= exact && int_value(b) >= -exact)
-        *y = (double)int_value(b);
-    else if (!heap_float_value(b, y))
-        return false;
-    return !(is_int(a) && is_int(b));
-}
-
-static oop float_result(struct heap *h, double x)
-{
-    return float_is_small(x) ? small_float_oop(x) : heap_float(h, x);
-}
-
-/* Results of float operations, or 0: send. */
-#define FLOAT_OPERATION(name, refused, value)                              \
-    static __attribute__((noinline)) oop name(struct heap *h, oop a, oop b) \
-    {                                                                      \
-        double x, y;                                                       \
-                                                                           \
-        if (!both_floats(a, b, &x, &y) || (refused))                       \
-            return 0;                                                      \
-        return (value);                                                    \
-    }
-FLOAT_OPERATION(float_add, false, float_result(h, x + y))
-FLOAT_OPERATION(float_subtract, false, float_result(h, x - y))
-FLOAT_OPERATION(float_multiply, false, float_result(h, x * y))
-FLOAT_OPERATION(float_divide, y == 0.0, float_result(h, x / y))
-FLOAT_OPERATION(float_less, false, x < y ? h->true_ : h->false_)
-FLOAT_OPERATION(float_greater, false, x > y ? h->true_ : h->false_)
-FLOAT_OPERATION(float_less_equal, false, x <= y ? h->true_ : h->false_)
-FLOAT_OPERATION(float_greater_equal, false, x >= y ? h->true_ : h->false_)
-FLOAT_OPERATION(float_equal, false, x == y ? h->true_ : h->false_)
-FLOAT_OPERATION(float_not_equal, false, x != y ? h->true_ : h->false_)
-
-static oop integer_quotient(oop a, oop b) /* exact, or 0 */
-{
-    int64_t x = int_value(a), y = int_value(b);
-
-    if (y == 0 || x % y != 0 || !int_fits(x / y))
-        return 0;
-    return int_oop(x / y);
-}
-
-static oop floored_quotient(oop a, oop b)
-{
-    int64_t x = int_value(a), y = int_value(b), q;
-
-    if (y == 0)
-        return 0;
-    q = x / y;
-    if (x % y != 0 && (x < 0) != (y < 0))
-        q--;
-    return int_fits(q) ? int_oop(q) : 0;
-}
-
-static oop floored_modulo(oop a, oop b)
-{
-    int64_t x = int_value(a), y = int_value(b), r;
-
-    if (y == 0)
-        return 0;
-    r = x % y;
-    if (r != 0 && (r < 0) != (y < 0))
-        r += y;
-    return int_oop(r);
-}
-
-static oop shifted(oop a, oop b) /* a SmallInteger, or 0 */
-{
-    int64_t x = int_value(a), n = int_value(b);
-
-    if (n <= 0)
-        return int_oop(n < -60 ? x >> 63 : x >> -n);
-    if (n > 60 || !int_fits((int64_t)((uint64_t)x << n)) ||
-        (int64_t)((uint64_t)x << n) >> n != x)
-        return 0;
-    return int_oop((int64_t)((uint64_t)x << n));
-}
-
-/* The class whose method runs: a super send looks above it. */
-static oop super_class(struct vm *vm, oop method)
-{
-    oop binding = followed(
-        code_literal(method, code_num_literals(method) - 1));
-    oop class, nil = vm->heap.nil;
-
-    if (!is_pointer(binding) || slot_count(binding) <= ASSOC_VALUE ||
-        !format_is_pointers(format_of(binding)))
-        return nil;
-    class = followed(slot(binding, ASSOC_VALUE));
-    if (!is_pointer(class) || class == nil)
-        return nil;
-    return followed(slot(class, CLASS_SUPERCLASS));
-}
-
 /* The value slot of a literal variable. */
-static oop *literal_variable(oop method, uint64_t i)
+static inline oop *literal_variable(oop method, uint64_t i)
 {
     return &slots(followed(code_literal(method, (unsigned)i)))[ASSOC_VALUE];
-}
-
-/* A block whose body follows; the copied values are still on the stack. */
-static oop new_block(struct vm *vm, unsigned args, unsigned copied,
-                     uint8_t *body)
-{
-    struct heap *h = &vm->heap;
-    oop outer = frame_context(vm, vm->fp), o = 0;
-    unsigned i;
-
-    if (outer)
-        o = heap_new(h, CLS_BLOCK_CLOSURE, FMT_FIXED_AND_INDEXED,
-                     CLOSURE_COPIED + copied);
-    if (!o)
-        return 0;
-    heap_store(h, o, CLOSURE_OUTER, outer);
-    slots(o)[CLOSURE_PC_OR_METHOD] =
-        int_oop(body - bytes(vm->fp[FRAME_METHOD]) + 1);
-    slots(o)[CLOSURE_NUM_ARGS] = int_oop(args);
-    for (i = 0; i < copied; i++)
-        heap_store(h, o, CLOSURE_COPIED + i, vm->sp[copied - 1 - i]);
-    return o;
-}
-
-static oop new_full_block(struct vm *vm, uint64_t literal, unsigned flags)
-{
-    struct heap *h = &vm->heap;
-    oop *fp = vm->fp;
-    oop block = followed(code_literal(fp[FRAME_METHOD], (unsigned)literal));
-    unsigned i, copied = flags & 63;
-    oop outer = h->nil, o = 0;
-
-    if (!(flags & 64))
-        outer = frame_context(vm, fp);
-    if (outer)
-        o = heap_new(h, CLS_FULL_BLOCK_CLOSURE, FMT_FIXED_AND_INDEXED,
-                     FULL_CLOSURE_COPIED + copied);
-    if (!o)
-        return 0;
-    heap_store(h, o, CLOSURE_OUTER, outer);
-    heap_store(h, o, CLOSURE_PC_OR_METHOD, block);
-    slots(o)[CLOSURE_NUM_ARGS] =
-        int_oop(is_code(block) ? code_num_args(block) : 0);
-    heap_store(h, o, FULL_CLOSURE_RECEIVER,
-               flags & 128 ? vm->sp[copied] : fp[FRAME_RECEIVER]);
-    for (i = 0; i < copied; i++)
-        heap_store(h, o, FULL_CLOSURE_COPIED + i, vm->sp[copied - 1 - i]);
-    return o;
-}
-
-/* Pushes a new array of n nils, or of the n values on the stack. */
-static oop new_array_of(struct vm *vm, unsigned n, bool filled)
-{
-    oop o = heap_new(&vm->heap, CLS_ARRAY, FMT_ARRAY, n);
-    unsigned i;
-
-    for (i = 0; o && filled && i < n; i++)
-        heap_store(&vm->heap, o, i, vm->sp[n - 1 - i]);
-    return o;
-}
-
-static oop new_point(struct vm *vm, oop x, oop y)
-{
-    return heap_point(&vm->heap, x, y);
-}
-
-static bool is_number(oop o)
-{
-    return is_int(o) || is_small_float(o) ||
-           (is_pointer(o) && class_index_of(o) == CLS_BOXED_FLOAT);
-}
-
-/* A store that found a read-only object: tells it. The answer stays on the
- * stack, so image code never lets it answer. */
-static void attempt_to_assign(struct vm *vm, oop o, oop value, uint64_t index)
-{
-    *--vm->sp = o;
-    *--vm->sp = value;
-    *--vm->sp = int_oop((int64_t)index + 1);
-    vm_send(vm, heap_special(&vm->heap, SPL_SEL_ATTEMPT_TO_ASSIGN), 2);
 }
 
 static void no_memory(struct vm *vm)
@@ -215,65 +34,21 @@ static void no_memory(struct vm *vm)
         plat_panic("out of memory");
 }
 
-/* at: and at:put: for the methods with primitives 60, 61, 63 and 64, of
- * objects with nothing but indexed slots. 0: send. */
-static inline oop fast_at(oop o, oop index, bool string)
+/* Can the loop activate the block by itself? */
+static inline bool full_block_can_run(const struct vm *vm, oop closure,
+                                      int argc)
 {
-    uint64_t i = (uint64_t)int_value(index) - 1;
-    unsigned f;
+    uint64_t n;
 
-    if (!is_pointer(o) || !is_int(index))
-        return 0;
-    f = format_of(o);
-    if (f == FMT_ARRAY && !string)
-        return i < slot_count(o) ? slot(o, i) : 0;
-    if (!format_is_bytes(f) || i >= byte_count(o))
-        return 0;
-    return string ? char_oop(bytes(o)[i]) : int_oop(bytes(o)[i]);
-}
-
-static inline bool fast_at_put(struct heap *h, oop o, oop index, oop value,
-                               bool string)
-{
-    uint64_t i = (uint64_t)int_value(index) - 1;
-    unsigned f;
-
-    if (!is_pointer(o) || !is_int(index) || (header(o) & HDR_IMMUTABLE))
+    if (!is_pointer(closure) || vm->forwarders ||
+        class_index_of(closure) != CLS_FULL_BLOCK_CLOSURE)
         return false;
-    f = format_of(o);
-    if (f == FMT_ARRAY && !string && i < slot_count(o)) {
-        heap_store(h, o, i, value);
-        return true;
-    }
-    if (!format_is_bytes(f) || i >= byte_count(o) || value >> 11 ||
-        (string ? !is_char(value) : !is_int(value)))
-        return false;
-    bytes(o)[i] = (uint8_t)(value >> 3);
-    return true;
-}
-
-/* Can the loop activate the block by itself? No forwarders are about. */
-static inline bool full_block_can_run(oop closure, int argc)
-{
-    uint64_t n = slot_count(closure);
-
+    n = slot_count(closure);
     return slot(closure, CLOSURE_NUM_ARGS) == int_oop(argc) &&
            n >= FULL_CLOSURE_COPIED && n < 64 &&
            is_code(slot(closure, CLOSURE_PC_OR_METHOD)) &&
            !code_has_primitive(slot(closure, CLOSURE_PC_OR_METHOD));
 }
-
-static inline bool block_can_run(oop closure, int argc)
-{
-    oop outer = slot(closure, CLOSURE_OUTER);
-
-    return slot(closure, CLOSURE_NUM_ARGS) == int_oop(argc) &&
-           slot_count(closure) < 64 && is_context(outer) &&
-           is_code(slot(outer, CTX_METHOD)) &&
-           is_int(slot(closure, CLOSURE_PC_OR_METHOD));
-}
-
-/* --- the loop --- */
 
 /* The four registers that the vm keeps; LOAD fetches what hangs on them. */
 #define SAVE() (vm->sp = sp, vm->fp = fp, vm->pc = pc)
@@ -296,9 +71,29 @@ static inline bool block_can_run(oop closure, int argc)
         byte = *pc++;                                                      \
         goto *table[byte];                                                 \
     } while (0)
+#define NEXT_TOS()                                                         \
+    do {                                                                   \
+        byte = *pc++;                                                      \
+        goto *table[256 + byte];                                           \
+    } while (0)
 #define PUSH(v) (*--sp = (v))
+#define PUSHER(label)                                                      \
+    label##_tos:                                                           \
+        PUSH(tos);                                                         \
+    label
+#define TAKER(label)                                                       \
+    label:                                                                 \
+        tos = *sp++;                                                       \
+    label##_tos
+/* A bytecode that does nothing but push. */
+#define PUSHES(label, value)                                               \
+    PUSHER(label):                                                         \
+        tos = (value);                                                     \
+        NEXT_TOS();
 #define LITERAL(i) (slots(method)[(i) + 1])
+#define TEMP(i) (tp[-(int64_t)(i)])
 #define BOOL(b) ((b) ? h->true_ : h->false_)
+#define BOTH_INTS(a, b) ((a) & (b) & TAG_INTEGER) /* no other tag is odd */
 #define END_EXTENSIONS() (ext_a = 0, ext_b = 0, ext_b_bytes = 0)
 /* Allocates; `expr` reads the vm's registers. Collects and tries again. */
 #define ALLOCATE(to, expr)                                                 \
@@ -309,22 +104,36 @@ static inline bool block_can_run(oop closure, int argc)
             LOAD();                                                        \
         }                                                                  \
     } while (0)
+/* The special selector's method decides; its last operand is in tos. */
 #define SEND_SPECIAL(i)                                                    \
     do {                                                                   \
         special = (i);                                                     \
+        PUSH(tos);                                                         \
         goto send_special;                                                 \
     } while (0)
-#define STORE_SLOT(o, i, v, pops)                                          \
+/* Ends a bytecode with two operands, the second one in tos. */
+#define ANSWER(v)                                                          \
+    do {                                                                   \
+        tos = (v);                                                         \
+        sp++;                                                              \
+        NEXT_TOS();                                                        \
+    } while (0)
+#define ANSWER_OR_SEND(v, i)                                               \
+    do {                                                                   \
+        answer = (v);                                                      \
+        if (LIKELY(answer))                                                \
+            ANSWER(answer);                                                \
+        SEND_SPECIAL(i);                                                   \
+    } while (0)
+#define STORE_SLOT(o, i, v)                                                \
     do {                                                                   \
         if (UNLIKELY(header(o) & HDR_IMMUTABLE)) {                         \
             store_object = (o);                                            \
             store_value = (v);                                             \
             store_index = (i);                                             \
-            sp += (pops);                                                  \
             goto read_only_store;                                          \
         }                                                                  \
         heap_store(h, (o), (i), (v));                                      \
-        sp += (pops);                                                      \
     } while (0)
 
 /* Builds the frame of `callee` and runs it. */
@@ -350,54 +159,79 @@ static inline bool block_can_run(oop closure, int argc)
             goto safepoint;                                                \
         NEXT();                                                            \
     } while (0)
-/* A send whose number of arguments is a constant. */
+/* A send with a constant number of arguments, all in memory. */
 #define SEND(num_args)                                                     \
     do {                                                                   \
         const struct cache_entry *e;                                       \
                                                                            \
         class_index = heap_class_index(sp[num_args]);                      \
         e = &vm->method_cache[cache_hash(selector, class_index)];          \
-        if (LIKELY(e->selector == selector &&                              \
-                   e->class_index == class_index && !e->primitive)) {      \
-            callee = e->method;                                            \
-            ACTIVATE(num_args, e->pc, e->num_temps, e->is_sista);          \
-        }                                                                  \
         argc = (num_args);                                                 \
-        goto send_to_class;                                                \
+        if (UNLIKELY(e->selector != selector ||                            \
+                     e->class_index != class_index))                       \
+            goto send_second;                                              \
+        callee = e->method;                                                \
+        primitive = e->primitive;                                          \
+        if (primitive)                                                     \
+            goto call_primitive_function;                                  \
+        ACTIVATE(num_args, e->pc, e->num_temps, e->is_sista);              \
+    } while (0)
+/* "^ tos" of a method. */
+#define RETURN()                                                           \
+    do {                                                                   \
+        if (UNLIKELY(fp[FRAME_CLOSURE] | fp[FRAME_CONTEXT]))               \
+            goto return_slowly;                                            \
+        sp = tp + 2;                                                       \
+        LEAVE_FRAME();                                                     \
+    } while (0)
+#define LEAVE_FRAME()                                                      \
+    do {                                                                   \
+        pc = (uint8_t *)(uintptr_t)fp[FRAME_PC];                           \
+        fp = frame_caller(fp);                                             \
+        RESTORE();                                                         \
+        NEXT_TOS();                                                        \
     } while (0)
 
-/* A comparison of SmallIntegers, joined with the conditional jump that most
- * often follows it: the set's short one or, where LONG_FALSE holds, the long
- * one. */
-#define COMPARE(label, name, op, special_index, SHORT_FALSE, LONG_FALSE)   \
-    label:                                                                 \
-    {                                                                      \
-        oop a = sp[1], b = sp[0];                                          \
-        if (LIKELY(are_ints(a, b))) {                                      \
-            bool yes = (int64_t)a op (int64_t)b;                           \
-            unsigned next = pc[0];                                         \
-            sp++;                                                          \
-            if (LIKELY(next - SHORT_FALSE < 8)) {                          \
-                sp++;                                                      \
-                pc += yes ? 1 : next - SHORT_FALSE + 2;                    \
+/* Ends a bytecode with two operands, the second in tos, that answers a
+ * Boolean. It is joined with the conditional jump that most often follows:
+ * one of eight short ones, or a longer one, `more` being the distance's
+ * other bits. */
+#define ANSWER_BOOL(yes, short_false, is_long, more)                       \
+    do {                                                                   \
+        const bool answer_ = (yes);                                        \
+        const unsigned next = pc[0];                                       \
+                                                                           \
+        sp++;                                                              \
+        if (LIKELY(next - (short_false) < 8)) {                            \
+            if (answer_) {                                                 \
+                pc++;                                                      \
                 NEXT();                                                    \
             }                                                              \
-            if (LONG_FALSE) {                                              \
-                sp++;                                                      \
-                pc += yes ? 2 : 2 + JUMP_LONG_FALSE(next);                 \
-                NEXT();                                                    \
-            }                                                              \
-            *sp = BOOL(yes);                                               \
+            pc += next - (short_false) + 2;                                \
             NEXT();                                                        \
         }                                                                  \
-        answer = float_##name(h, a, b);                                    \
-        special = special_index;                                           \
-        goto answer_or_send;                                               \
-    }
-#define COMPARE_BOTH(name, op, index)                                      \
-    COMPARE(name##_sista, name, op, index, 192u, next == 239)              \
-    COMPARE(name##_v3, name, op, index, 152u, next - 172u < 4)
-#define JUMP_LONG_FALSE(next) (pc[1] + (next < 239 ? (next & 3) * 256 : 0))
+        if (is_long) {                                                     \
+            if (answer_)                                                   \
+                pc += 2;                                                   \
+            else                                                           \
+                pc += 2 + (more) + pc[1];                                  \
+            NEXT();                                                        \
+        }                                                                  \
+        tos = BOOL(answer_);                                                   \
+        NEXT_TOS();                                                        \
+    } while (0)
+#define ANSWER_BOOL_SISTA(yes) ANSWER_BOOL(yes, 192u, next == 239, 0)
+#define ANSWER_BOOL_V3(yes)                                                \
+    ANSWER_BOOL(yes, 152u, next - 172u < 4, (next - 172u) * 256)
+#define COMPARE(name, op, special_index)                                   \
+    TAKER(name##_sista):                                                   \
+        if (LIKELY(BOTH_INTS(*sp, tos)))                                   \
+            ANSWER_BOOL_SISTA((int64_t)*sp op (int64_t)tos);               \
+        ANSWER_OR_SEND(slow_float_##name(h, *sp, tos), special_index);     \
+    TAKER(name##_v3):                                                      \
+        if (LIKELY(BOTH_INTS(*sp, tos)))                                   \
+            ANSWER_BOOL_V3((int64_t)*sp op (int64_t)tos);                  \
+        ANSWER_OR_SEND(slow_float_##name(h, *sp, tos), special_index);
 
 /* gcc would fold all the NEXTs into one jump again, and copy registers
  * through vectors to get there. */
@@ -407,16 +241,19 @@ __attribute__((optimize("no-gcse", "no-crossjumping", "no-tree-vectorize",
 #endif
 _Noreturn void interpret(struct vm *vm)
 {
-#define SISTA(first, last, label, length) [first ... last] = &&label,
+    /* 256 entries for the top in memory, then 256 for tos */
+#define SISTA(first, last, label, length)                                  \
+    [first ... last] = &&label, [256 + first ... 256 + last] = &&label##_tos,
 #define V3(first, last, label, length)
-    static const void *const sista[256] = {
+    static const void *const sista[512] = {
 #include "vm/bytecodes.def"
     };
 #undef SISTA
 #undef V3
 #define SISTA(first, last, label, length)
-#define V3(first, last, label, length) [first ... last] = &&label,
-    static const void *const v3[256] = {
+#define V3(first, last, label, length)                                     \
+    [first ... last] = &&label, [256 + first ... 256 + last] = &&label##_tos,
+    static const void *const v3[512] = {
 #include "vm/bytecodes.def"
     };
 #undef SISTA
@@ -425,8 +262,8 @@ _Noreturn void interpret(struct vm *vm)
     const void *const *table;
     uint8_t *pc;
     oop *sp, *fp, *tp;
-    oop receiver, method;
-    unsigned byte;
+    oop receiver, method, tos = 0;
+    uint64_t byte;
     uint64_t ext_a = 0;
     int64_t ext_b = 0;
     unsigned ext_b_bytes = 0;
@@ -441,164 +278,137 @@ _Noreturn void interpret(struct vm *vm)
     NEXT();
 
     /* --- pushes --- */
-push_rcvr_var_4:
-    PUSH(slot(receiver, byte & 15));
-    NEXT();
-push_lit_var_4:
-    PUSH(*literal_variable(method, byte & 15));
-    NEXT();
-push_lit_var_5:
-    PUSH(*literal_variable(method, byte & 31));
-    NEXT();
-push_lit_5:
-    PUSH(LITERAL(byte & 31));
-    NEXT();
-push_temp_4:
-    PUSH(tp[-(int)(byte & 15)]);
-    NEXT();
-push_temp_sista:
-    PUSH(tp[-(int)(byte - 64)]);
-    NEXT();
-push_self:
-    PUSH(receiver);
-    NEXT();
-push_true:
-    PUSH(h->true_);
-    NEXT();
-push_false:
-    PUSH(h->false_);
-    NEXT();
-push_nil:
-    PUSH(h->nil);
-    NEXT();
-push_minus_one:
-    PUSH(int_oop(-1));
-    NEXT();
-push_zero:
-    PUSH(int_oop(0));
-    NEXT();
-push_one:
-    PUSH(int_oop(1));
-    NEXT();
-push_two:
-    PUSH(int_oop(2));
-    NEXT();
-push_pseudo:
+    PUSHES(push_rcvr_var_4, slot(receiver, byte))
+    PUSHES(push_lit_var_4, *literal_variable(method, byte - 16))
+    PUSHES(push_lit_var_5, *literal_variable(method, byte - 64))
+    PUSHES(push_lit_5, LITERAL(byte - 32))
+    PUSHES(push_temp_sista, TEMP(byte - 64))
+    PUSHES(push_temp_v3, TEMP(byte - 16))
+    PUSHES(push_self, receiver)
+    PUSHES(push_true, h->true_)
+    PUSHES(push_false, h->false_)
+    PUSHES(push_nil, h->nil)
+    PUSHES(push_minus_one, int_oop(-1))
+    PUSHES(push_zero, int_oop(0))
+    PUSHES(push_one, int_oop(1))
+    PUSHES(push_two, int_oop(2))
+    PUSHES(push_temp_x, TEMP(*pc++))
+PUSHER(push_pseudo):
     if (ext_b == 1) {
         END_EXTENSIONS();
-        PUSH(vm_active_process(vm));
-        NEXT();
+        tos = vm_active_process(vm);
+        NEXT_TOS();
     }
     if (ext_b != 0)
         goto unknown;
-push_context:
+    goto push_context;
+PUSHER(push_context):
     ALLOCATE(answer, frame_context(vm, vm->fp));
-    PUSH(answer);
-    NEXT();
-dup:
-    answer = *sp;
-    PUSH(answer);
-    NEXT();
-push_rcvr_var_x:
+    tos = answer;
+    NEXT_TOS();
+PUSHER(dup):
+    tos = *sp;
+    NEXT_TOS();
+PUSHER(push_rcvr_var_x):
     store_index = *pc++ + (ext_a << 8);
     END_EXTENSIONS();
 push_rcvr_var_mediated:
     SAVE();
-    PUSH(vm_slot(vm, receiver, store_index));
-    NEXT();
-push_lit_var_x:
-    PUSH(*literal_variable(method, *pc++ + (ext_a << 8)));
+    tos = vm_slot(vm, receiver, store_index);
+    NEXT_TOS();
+PUSHER(push_lit_var_x):
+    tos = *literal_variable(method, *pc++ + (ext_a << 8));
     END_EXTENSIONS();
-    NEXT();
-push_lit_x:
-    PUSH(LITERAL(*pc++ + (ext_a << 8)));
+    NEXT_TOS();
+PUSHER(push_lit_x):
+    tos = LITERAL(*pc++ + (ext_a << 8));
     END_EXTENSIONS();
-    NEXT();
-push_temp_x:
-    PUSH(tp[-(int)*pc++]);
-    NEXT();
-push_int_x:
-    PUSH(int_oop(*pc++ + ext_b * 256));
+    NEXT_TOS();
+PUSHER(push_int_x):
+    tos = int_oop(*pc++ + ext_b * 256);
     END_EXTENSIONS();
-    NEXT();
-push_char_x:
-    PUSH(char_oop((uint32_t)(*pc++ + ext_b * 256)));
+    NEXT_TOS();
+PUSHER(push_char_x):
+    tos = char_oop((uint32_t)(*pc++ + ext_b * 256));
     END_EXTENSIONS();
-    NEXT();
-push_remote_temp:
-    answer = followed(tp[-(int)pc[1]]);
-    PUSH(slot(answer, pc[0]));
+    NEXT_TOS();
+PUSHER(push_remote_temp):
+    tos = slot(followed(TEMP(pc[1])), pc[0]);
     pc += 2;
-    NEXT();
-push_extended:
+    NEXT_TOS();
+PUSHER(push_extended):
     byte = *pc++;
+    store_index = byte & 63;
     switch (byte >> 6) {
     case 0:
-        PUSH(slot(receiver, byte & 63));
+        tos = slot(receiver, store_index);
         break;
     case 1:
-        PUSH(tp[-(int)(byte & 63)]);
+        tos = TEMP(store_index);
         break;
     case 2:
-        PUSH(LITERAL(byte & 63));
+        tos = LITERAL(store_index);
         break;
     default:
-        PUSH(*literal_variable(method, byte & 63));
+        tos = *literal_variable(method, store_index);
     }
-    NEXT();
-new_array:
+    NEXT_TOS();
+PUSHER(new_array):
     byte = *pc++;
-    ALLOCATE(answer, new_array_of(vm, byte & 127, byte >> 7));
+    ALLOCATE(answer, slow_new_array(vm, byte & 127, byte >> 7));
     if (byte >> 7)
         sp += byte & 127;
-    PUSH(answer);
-    NEXT();
-push_closure: /* ccccaaaa, size high, size low */
+    tos = answer;
+    NEXT_TOS();
+PUSHER(push_closure): /* ccccaaaa, size high, size low */
     argc = pc[0] & 15;
     special = pc[0] >> 4;
     store_index = (uint64_t)pc[1] << 8 | pc[2];
     pc += 3;
     goto make_closure;
-push_closure_x: /* eeiiikkk, size */
+PUSHER(push_closure_x): /* eeiiikkk, size */
     argc = (int)((pc[0] & 7) + (ext_a % 16) * 8);
     special = (unsigned)((pc[0] >> 3 & 7) + (ext_a / 16) * 8);
     store_index = (uint64_t)(pc[1] + ext_b * 256);
     pc += 2;
     END_EXTENSIONS();
 make_closure:
-    ALLOCATE(answer, new_block(vm, (unsigned)argc, special, vm->pc));
+    ALLOCATE(answer, slow_new_block(vm, (unsigned)argc, special, vm->pc));
     sp += special;
-    PUSH(answer);
     pc += store_index;
-    NEXT();
-push_full_closure: /* literal, siyyyyyy */
+    tos = answer;
+    NEXT_TOS();
+PUSHER(push_full_closure): /* literal, siyyyyyy */
     store_index = pc[0] + (ext_a << 8);
     byte = pc[1];
     pc += 2;
     END_EXTENSIONS();
-    ALLOCATE(answer, new_full_block(vm, store_index, byte));
+    ALLOCATE(answer,
+             slow_new_full_block(vm, store_index, (unsigned)byte));
     sp += (byte & 63) + (byte >> 7);
-    PUSH(answer);
-    NEXT();
+    tos = answer;
+    NEXT_TOS();
 
     /* --- stores --- */
-pop_rcvr_var_3:
-    store_value = *sp;
-    STORE_SLOT(receiver, byte & 7, store_value, 1);
+TAKER(pop_rcvr_var_3):
+    STORE_SLOT(receiver, byte & 7, tos);
     NEXT();
-pop_temp_3:
-    tp[-(int)(byte & 7)] = *sp;
-    sp++;
+TAKER(pop_temp_sista):
+    TEMP(byte - 208) = tos;
+    NEXT();
+TAKER(pop_temp_v3):
+    TEMP(byte - 104) = tos;
     NEXT();
 pop:
     sp++;
+pop_tos:
     NEXT();
-pop_rcvr_var_x:
+TAKER(pop_rcvr_var_x):
     store_index = *pc++ + (ext_a << 8);
-    store_value = *sp++;
+    store_value = tos;
     END_EXTENSIONS();
     goto store_rcvr_var_mediated;
-store_rcvr_var_x:
+PUSHER(store_rcvr_var_x):
     store_index = *pc++ + (ext_a << 8);
     store_value = *sp;
     END_EXTENSIONS();
@@ -609,43 +419,46 @@ store_rcvr_var_mediated:
         LOAD();
         NEXT();
     }
-    STORE_SLOT(receiver, store_index, store_value, 0);
+    STORE_SLOT(receiver, store_index, store_value);
     NEXT();
-pop_lit_var_x:
+TAKER(pop_lit_var_x):
     store_index = *pc++ + (ext_a << 8);
-    store_value = *sp++;
+    store_value = tos;
     goto store_literal_variable;
-store_lit_var_x:
+PUSHER(store_lit_var_x):
     store_index = *pc++ + (ext_a << 8);
     store_value = *sp;
 store_literal_variable:
     END_EXTENSIONS();
     store_object = followed(LITERAL(store_index));
-    STORE_SLOT(store_object, ASSOC_VALUE, store_value, 0);
+    STORE_SLOT(store_object, ASSOC_VALUE, store_value);
     NEXT();
-pop_temp_x:
-    tp[-(int)*pc++] = *sp;
-    sp++;
+TAKER(pop_temp_x):
+    TEMP(*pc++) = tos;
     NEXT();
 store_temp_x: /* no operand: a primitive's error, which it had none of */
-    byte = *pc++;
-    if (LIKELY(sp != fp + FRAME_RECEIVER))
-        tp[-(int)byte] = *sp;
-    NEXT();
-store_remote_temp:
+    if (UNLIKELY(sp == fp + FRAME_RECEIVER)) {
+        pc++;
+        NEXT();
+    }
+    tos = *sp++;
+store_temp_x_tos:
+    TEMP(*pc++) = tos;
+    NEXT_TOS();
+PUSHER(store_remote_temp):
     store_value = *sp;
     goto store_remote;
-pop_remote_temp:
-    store_value = *sp++;
+TAKER(pop_remote_temp):
+    store_value = tos;
 store_remote:
-    store_object = followed(tp[-(int)pc[1]]);
+    store_object = followed(TEMP(pc[1]));
     heap_store(h, store_object, pc[0], store_value);
     pc += 2;
     NEXT();
-pop_extended:
-    store_value = *sp++;
+TAKER(pop_extended):
+    store_value = tos;
     goto store_any;
-store_extended:
+PUSHER(store_extended):
     if (UNLIKELY(sp == fp + FRAME_RECEIVER)) { /* as in store_temp_x */
         pc++;
         NEXT();
@@ -656,10 +469,10 @@ store_any:
     store_index = byte & 63;
     switch (byte >> 6) {
     case 0:
-        STORE_SLOT(receiver, store_index, store_value, 0);
+        STORE_SLOT(receiver, store_index, store_value);
         break;
     case 1:
-        tp[-(int)store_index] = store_value;
+        TEMP(store_index) = store_value;
         break;
     case 2:
         pc--;
@@ -670,7 +483,7 @@ store_any:
     NEXT();
 read_only_store:
     SAVE();
-    attempt_to_assign(vm, store_object, store_value, store_index);
+    slow_attempt_to_assign(vm, store_object, store_value, store_index);
     LOAD();
     NEXT();
 
@@ -678,13 +491,26 @@ read_only_store:
 jump_3:
     pc += (byte & 7) + 1;
     NEXT();
-jump_true_3:
-    store_index = (byte & 7) + 1;
-    goto jump_if_true;
-jump_false_3:
-    store_index = (byte & 7) + 1;
-    goto jump_if_false;
-jump_x:
+jump_3_tos:
+    pc += (byte & 7) + 1;
+    NEXT_TOS();
+TAKER(jump_true_3):
+    if (tos == h->true_) {
+        pc += (byte & 7) + 1;
+        NEXT();
+    }
+    if (LIKELY(tos == h->false_))
+        NEXT();
+    goto must_be_boolean;
+TAKER(jump_false_3):
+    if (tos == h->false_) {
+        pc += (byte & 7) + 1;
+        NEXT();
+    }
+    if (LIKELY(tos == h->true_))
+        NEXT();
+    goto must_be_boolean;
+PUSHER(jump_x):
     ext_b = *pc++ + ext_b * 256;
     pc += ext_b;
     if (ext_b < 0) {
@@ -693,39 +519,37 @@ jump_x:
     }
     END_EXTENSIONS();
     NEXT();
-jump_true_x:
+TAKER(jump_true_x):
     store_index = (uint64_t)(*pc++ + ext_b * 256);
     END_EXTENSIONS();
     goto jump_if_true;
-jump_false_x:
+TAKER(jump_false_x):
     store_index = (uint64_t)(*pc++ + ext_b * 256);
     END_EXTENSIONS();
     goto jump_if_false;
-jump_long:
+PUSHER(jump_long):
     pc += ((int)(byte & 7) - 4) * 256 + *pc + 1;
     if ((byte & 7) < 4)
         goto backward;
     NEXT();
-jump_true_long:
+TAKER(jump_true_long):
     store_index = (byte & 3) * 256 + *pc++;
-    goto jump_if_true;
-jump_false_long:
+jump_if_true:
+    if (tos == h->true_)
+        pc += store_index;
+    else if (UNLIKELY(tos != h->false_))
+        goto must_be_boolean;
+    NEXT();
+TAKER(jump_false_long):
     store_index = (byte & 3) * 256 + *pc++;
 jump_if_false:
-    if (*sp == h->false_)
+    if (tos == h->false_)
         pc += store_index;
-    else if (UNLIKELY(*sp != h->true_))
+    else if (UNLIKELY(tos != h->true_))
         goto must_be_boolean;
-    sp++;
-    NEXT();
-jump_if_true:
-    if (*sp == h->true_)
-        pc += store_index;
-    else if (UNLIKELY(*sp != h->false_))
-        goto must_be_boolean;
-    sp++;
     NEXT();
 must_be_boolean:
+    PUSH(tos);
     selector = heap_special(h, SPL_SEL_MUST_BE_BOOLEAN);
     argc = 0;
     goto send;
@@ -740,22 +564,22 @@ safepoint:
     NEXT();
 
     /* --- extensions and oddities --- */
-ext_a:
+PUSHER(ext_a):
     ext_a = (ext_a << 8) + *pc++;
     NEXT();
-ext_b:
+PUSHER(ext_b):
     byte = *pc++;
     ext_b = ext_b_bytes == 0 && byte > 127 ? (int64_t)byte - 256
-                                           : ext_b * 256 + byte;
+                                           : ext_b * 256 + (int64_t)byte;
     ext_b_bytes++;
     NEXT();
-nop:
+PUSHER(nop):
     END_EXTENSIONS();
     NEXT();
-call_primitive: /* met only by a context whose pc was set by hand */
+PUSHER(call_primitive): /* met only by a context whose pc was set by hand */
     pc += 2;
     NEXT();
-unknown:
+PUSHER(unknown):
     pc--;
     END_EXTENSIONS();
     ALLOCATE(answer, frame_context(vm, vm->fp));
@@ -764,156 +588,129 @@ unknown:
     argc = 0;
     goto send;
 
-    /* --- arithmetic: SmallIntegers here, floats in a function --- */
-add:
-    if (LIKELY(are_ints(sp[1], sp[0]))) {
+    /* --- arithmetic: SmallIntegers here, the rest in a function --- */
+TAKER(add):
+    if (LIKELY(BOTH_INTS(*sp, tos))) {
         int64_t sum;
 
-        if (LIKELY(!__builtin_add_overflow((int64_t)sp[1],
-                                           (int64_t)(sp[0] - TAG_INTEGER),
-                                           &sum))) {
-            *++sp = (oop)sum;
-            NEXT();
-        }
+        if (LIKELY(!__builtin_add_overflow(
+                (int64_t)*sp, (int64_t)(tos - TAG_INTEGER), &sum)))
+            ANSWER((oop)sum);
         SEND_SPECIAL(0);
     }
-    answer = float_add(h, sp[1], sp[0]);
-    special = 0;
-    goto answer_or_send;
-subtract:
-    if (LIKELY(are_ints(sp[1], sp[0]))) {
+    ANSWER_OR_SEND(slow_float_add(h, *sp, tos), 0);
+TAKER(subtract):
+    if (LIKELY(BOTH_INTS(*sp, tos))) {
         int64_t difference;
 
-        if (LIKELY(!__builtin_sub_overflow((int64_t)sp[1],
-                                           (int64_t)(sp[0] - TAG_INTEGER),
-                                           &difference))) {
-            *++sp = (oop)difference;
-            NEXT();
-        }
+        if (LIKELY(!__builtin_sub_overflow(
+                (int64_t)*sp, (int64_t)(tos - TAG_INTEGER), &difference)))
+            ANSWER((oop)difference);
         SEND_SPECIAL(1);
     }
-    answer = float_subtract(h, sp[1], sp[0]);
-    special = 1;
-    goto answer_or_send;
-multiply:
-    if (LIKELY(are_ints(sp[1], sp[0]))) {
+    ANSWER_OR_SEND(slow_float_subtract(h, *sp, tos), 1);
+TAKER(multiply):
+    if (LIKELY(BOTH_INTS(*sp, tos))) {
         int64_t product;
 
-        if (LIKELY(!__builtin_mul_overflow((int64_t)(sp[1] - TAG_INTEGER),
-                                           int_value(sp[0]), &product))) {
-            *++sp = (oop)product | TAG_INTEGER;
-            NEXT();
-        }
+        if (LIKELY(!__builtin_mul_overflow((int64_t)(*sp - TAG_INTEGER),
+                                           int_value(tos), &product)))
+            ANSWER((oop)product | TAG_INTEGER);
         SEND_SPECIAL(8);
     }
-    answer = float_multiply(h, sp[1], sp[0]);
-    special = 8;
-    goto answer_or_send;
-divide:
-    answer = are_ints(sp[1], sp[0]) ? integer_quotient(sp[1], sp[0])
-                                    : float_divide(h, sp[1], sp[0]);
-    special = 9;
-answer_or_send:
-    if (UNLIKELY(!answer))
-        goto send_special;
-    *++sp = answer;
-    NEXT();
-modulo:
-    answer = are_ints(sp[1], sp[0]) ? floored_modulo(sp[1], sp[0]) : 0;
-    special = 10;
-    goto answer_or_send;
-int_divide:
-    answer = are_ints(sp[1], sp[0]) ? floored_quotient(sp[1], sp[0]) : 0;
-    special = 13;
-    goto answer_or_send;
-bit_shift:
-    answer = are_ints(sp[1], sp[0]) ? shifted(sp[1], sp[0]) : 0;
-    special = 12;
-    goto answer_or_send;
-bit_and:
-    answer = are_ints(sp[1], sp[0]) ? sp[1] & sp[0] : 0;
-    special = 14;
-    goto answer_or_send;
-bit_or:
-    answer = are_ints(sp[1], sp[0]) ? sp[1] | sp[0] : 0;
-    special = 15;
-    goto answer_or_send;
-make_point:
+    ANSWER_OR_SEND(slow_float_multiply(h, *sp, tos), 8);
+TAKER(divide):
+    ANSWER_OR_SEND(BOTH_INTS(*sp, tos) ? slow_quotient(*sp, tos)
+                                       : slow_float_divide(h, *sp, tos), 9);
+TAKER(modulo):
+    ANSWER_OR_SEND(BOTH_INTS(*sp, tos) ? slow_floored_modulo(*sp, tos) : 0,
+                   10);
+TAKER(int_divide):
+    ANSWER_OR_SEND(BOTH_INTS(*sp, tos) ? slow_floored_quotient(*sp, tos) : 0,
+                   13);
+TAKER(bit_shift):
+    ANSWER_OR_SEND(BOTH_INTS(*sp, tos) ? slow_shift(*sp, tos) : 0, 12);
+TAKER(bit_and):
+    ANSWER_OR_SEND(BOTH_INTS(*sp, tos) ? *sp & tos : 0, 14);
+TAKER(bit_or):
+    ANSWER_OR_SEND(BOTH_INTS(*sp, tos) ? *sp | tos : 0, 15);
+PUSHER(make_point):
     special = 11;
-    if (!is_number(sp[1]) || !is_number(sp[0]))
+    if (!slow_is_number(sp[1]) || !slow_is_number(sp[0]))
         goto send_special;
-    ALLOCATE(answer, new_point(vm, vm->sp[1], vm->sp[0]));
-    *++sp = answer;
+    ALLOCATE(answer, heap_point(h, vm->sp[1], vm->sp[0]));
+    sp++;
+    *sp = answer;
     NEXT();
 
-    COMPARE_BOTH(less, <, 2)
-    COMPARE_BOTH(greater, >, 3)
-    COMPARE_BOTH(less_equal, <=, 4)
-    COMPARE_BOTH(greater_equal, >=, 5)
-    COMPARE_BOTH(equal, ==, 6)
-    COMPARE_BOTH(not_equal, !=, 7)
+    COMPARE(less, <, 2)
+    COMPARE(greater, >, 3)
+    COMPARE(less_equal, <=, 4)
+    COMPARE(greater_equal, >=, 5)
+    COMPARE(equal, ==, 6)
+    COMPARE(not_equal, !=, 7)
 
     /* --- other special sends --- */
-identical:
-    answer = BOOL(vm_same(vm, sp[1], sp[0]));
-    *++sp = answer;
-    NEXT();
-not_identical:
-    answer = BOOL(!vm_same(vm, sp[1], sp[0]));
-    *++sp = answer;
-    NEXT();
-class_of:
-    *sp = heap_class_of(h, followed(*sp));
-    NEXT();
-at:
-    special = 16;
-    selector = slot(heap_special(h, SPL_SPECIAL_SELECTORS), 32);
-    argc = 1;
-    class_index = heap_class_index(sp[1]);
-    {
-        const struct cache_entry *e =
-            &vm->method_cache[cache_hash(selector, class_index)];
+TAKER(identical_sista):
+    ANSWER_BOOL_SISTA(vm_same(vm, *sp, tos));
+TAKER(identical_v3):
+    ANSWER_BOOL_V3(vm_same(vm, *sp, tos));
+TAKER(not_identical):
+    ANSWER(BOOL(!vm_same(vm, *sp, tos)));
+TAKER(class_of):
+    tos = heap_class_of(h, followed(tos));
+    NEXT_TOS();
+TAKER(at):
+    store_object = *sp;
+    if (LIKELY(is_pointer(store_object) && is_int(tos))) {
+        uint32_t shape = shape_of(store_object);
+        const struct at_entry *e = &vm->at_cache[at_hash(shape)];
+        uint64_t i = (uint64_t)int_value(tos) - 1;
 
-        if (LIKELY(e->selector == selector &&
-                   e->class_index == class_index &&
-                   (e->primitive == prim_at ||
-                    e->primitive == prim_string_at)) &&
-            (answer = fast_at(sp[1], sp[0],
-                              e->primitive == prim_string_at))) {
-            *++sp = answer;
-            NEXT();
+        if (UNLIKELY(e->shape != shape))
+            e = slow_learn_at(vm, store_object);
+        if (LIKELY(e->at == AT_SLOTS)) {
+            if (LIKELY(i < slot_count(store_object)))
+                ANSWER(slot(store_object, i));
+        } else if (e->at != AT_SEND && i < byte_count(store_object)) {
+            tos = bytes(store_object)[i];
+            ANSWER(e->at == AT_BYTES ? int_oop((int64_t)tos)
+                                     : char_oop((uint32_t)tos));
         }
     }
-    goto send_to_class;
-at_put:
-    special = 17;
-    selector = slot(heap_special(h, SPL_SPECIAL_SELECTORS), 34);
-    argc = 2;
-    class_index = heap_class_index(sp[2]);
-    {
-        const struct cache_entry *e =
-            &vm->method_cache[cache_hash(selector, class_index)];
+    SEND_SPECIAL(16);
+TAKER(at_put):
+    store_object = sp[1];
+    if (LIKELY(is_pointer(store_object) && is_int(*sp))) {
+        uint32_t shape = shape_of(store_object);
+        const struct at_entry *e = &vm->at_cache[at_hash(shape)];
+        uint64_t i = (uint64_t)int_value(*sp) - 1;
 
-        if (LIKELY(e->selector == selector &&
-                   e->class_index == class_index &&
-                   (e->primitive == prim_at_put ||
-                    e->primitive == prim_string_at_put)) &&
-            fast_at_put(h, sp[2], sp[1], sp[0],
-                        e->primitive == prim_string_at_put)) {
-            answer = *sp;
+        if (UNLIKELY(e->shape != shape))
+            e = slow_learn_at(vm, store_object);
+        if (LIKELY(e->at_put == AT_SLOTS)) {
+            if (LIKELY(i < slot_count(store_object))) {
+                heap_store(h, store_object, i, tos);
+                sp += 2;
+                NEXT_TOS();
+            }
+        } else if (e->at_put != AT_SEND && i < byte_count(store_object) &&
+                   tos >> 11 == 0 &&
+                   (e->at_put == AT_BYTES ? is_int(tos) : is_char(tos))) {
+            bytes(store_object)[i] = (uint8_t)(tos >> 3);
             sp += 2;
-            *sp = answer;
-            NEXT();
+            NEXT_TOS();
         }
     }
-    goto send_to_class;
-block_value: /* value and value: of closures need no lookup */
+    SEND_SPECIAL(17);
+PUSHER(block_value): /* value and value: of closures need no lookup */
     argc = (int)(byte & 15) - 9;
     store_object = sp[argc];
-    if (!is_pointer(store_object) || vm->forwarders)
-        goto special_send;
-    if (class_index_of(store_object) == CLS_FULL_BLOCK_CLOSURE &&
-        full_block_can_run(store_object, argc)) {
+    if (LIKELY(full_block_can_run(vm, store_object, argc)))
+        goto run_full_block;
+    goto special_send;
+run_full_block:
+    {
         oop *const top = sp + argc;
         int64_t i, n = (int64_t)slot_count(store_object);
 
@@ -923,49 +720,23 @@ block_value: /* value and value: of closures need no lookup */
         n = (int64_t)code_num_temps(callee) - (top - sp);
         for (; n > 0; n--)
             PUSH(h->nil);
-        receiver = slot(store_object, FULL_CLOSURE_RECEIVER);
-        tp = top - 1;
         sp -= FRAME_WORDS;
-        store_index = code_first_pc(callee);
-        answer = 0; /* no argument to move */
-        goto enter_block;
+        sp[6] = (oop)(uintptr_t)pc;
+        sp[5] = (oop)(uintptr_t)fp;
+        sp[4] = (oop)(uintptr_t)(tp = top - 1);
+        sp[3] = method = callee;
+        sp[2] = store_object;
+        sp[1] = 0;
+        sp[0] = receiver = slot(store_object, FULL_CLOSURE_RECEIVER);
+        fp = sp + 5;
     }
-    if (class_index_of(store_object) == CLS_BLOCK_CLOSURE &&
-        block_can_run(store_object, argc)) {
-        callee = slot(slot(store_object, CLOSURE_OUTER), CTX_METHOD);
-        receiver = slot(slot(store_object, CLOSURE_OUTER), CTX_RECEIVER);
-        answer = argc ? *sp : 0;
-        sp += argc - FRAME_WORDS;
-        tp = sp - 1;
-        store_index = (uint64_t)int_value(
-                          slot(store_object, CLOSURE_PC_OR_METHOD)) - 1;
-        goto enter_block;
-    }
-    goto special_send;
-enter_block:
-    sp[6] = (oop)(uintptr_t)pc;
-    sp[5] = (oop)(uintptr_t)fp;
-    sp[4] = (oop)(uintptr_t)tp;
-    sp[3] = method = callee;
-    sp[2] = store_object;
-    sp[1] = 0;
-    sp[0] = receiver;
-    fp = sp + 5;
-    if (tp < fp) { /* embedded: argument and copied values follow */
-        uint64_t i, n = slot_count(store_object);
-
-        if (answer)
-            PUSH(answer);
-        for (i = CLOSURE_COPIED; i < n; i++)
-            PUSH(slot(store_object, i));
-    }
-    pc = bytes(method) + store_index;
+    pc = bytes(method) + code_first_pc(method);
     table = code_is_sista(method) ? sista : v3;
     if (UNLIKELY(sp < vm->stack_limit))
         goto safepoint;
     NEXT();
-special_send: /* both sets count them from a multiple of 16 */
-    special = (byte & 15) + 16;
+PUSHER(special_send): /* both sets count them from a multiple of 16 */
+    special = (unsigned)(byte & 15) + 16;
 send_special:
     selector = slot(heap_special(h, SPL_SPECIAL_SELECTORS), special * 2);
     argc = (int)int_value(
@@ -973,32 +744,54 @@ send_special:
     goto send;
 
     /* --- sends --- */
-send_0:
+TAKER(send_0):
     selector = LITERAL(byte & 15);
-    SEND(0);
-send_1:
+    class_index = heap_class_index(tos);
+    {
+        const struct cache_entry *e =
+            &vm->method_cache[cache_hash(selector, class_index)];
+
+        if (LIKELY(e->selector == selector &&
+                   e->class_index == class_index)) {
+            callee = e->method;
+            primitive = e->primitive;
+            if ((uintptr_t)primitive - QUICK_SLOTS < QUICK_MAX) {
+                tos = slot(tos, (uintptr_t)primitive - QUICK_SLOTS);
+                NEXT_TOS();
+            }
+            argc = 0;
+            PUSH(tos);
+            if (primitive)
+                goto call_primitive_function;
+            ACTIVATE(0, e->pc, e->num_temps, e->is_sista);
+        }
+    }
+    argc = 0;
+    PUSH(tos);
+    goto send_second;
+PUSHER(send_1):
     selector = LITERAL(byte & 15);
     SEND(1);
-send_2:
+PUSHER(send_2):
     selector = LITERAL(byte & 15);
     SEND(2);
-send_x: /* iiiiijjj */
+PUSHER(send_x): /* iiiiijjj */
     byte = *pc++;
     selector = LITERAL((byte >> 3) + ext_a * 32);
-    argc = (int)((byte & 7) + ext_b * 8);
+    argc = (int)((int64_t)(byte & 7) + ext_b * 8);
     END_EXTENSIONS();
     goto send;
-send_extended: /* jjjkkkkk */
+PUSHER(send_extended): /* jjjkkkkk */
     byte = *pc++;
     selector = LITERAL(byte & 31);
     argc = (int)(byte >> 5);
     goto send;
-send_extended_2: /* jjkkkkkk */
+PUSHER(send_extended_2): /* jjkkkkkk */
     byte = *pc++;
     selector = LITERAL(byte & 63);
     argc = (int)(byte >> 6);
     goto send;
-double_extended: /* iiijjjjj kkkkkkkk */
+PUSHER(double_extended): /* iiijjjjj kkkkkkkk */
     byte = pc[0];
     store_index = pc[1];
     pc += 2;
@@ -1028,16 +821,16 @@ double_extended: /* iiijjjjj kkkkkkkk */
         store_value = *sp;
         goto store_literal_variable;
     }
-super_extended: /* jjjkkkkk */
+PUSHER(super_extended): /* jjjkkkkk */
     byte = *pc++;
     selector = LITERAL(byte & 31);
     argc = (int)(byte >> 5);
     goto send_super;
-super_x: /* iiiiijjj */
+PUSHER(super_x): /* iiiiijjj */
     byte = *pc++;
     selector = LITERAL((byte >> 3) + ext_a * 32);
     if (ext_b >= 64) { /* directed: the class is on the stack */
-        argc = (int)((byte & 7) + (ext_b - 64) * 8);
+        argc = (int)((int64_t)(byte & 7) + (ext_b - 64) * 8);
         answer = followed(*sp++);
         END_EXTENSIONS();
         answer = is_pointer(answer) && answer != h->nil
@@ -1045,10 +838,10 @@ super_x: /* iiiiijjj */
                      : h->nil;
         goto send_above;
     }
-    argc = (int)((byte & 7) + ext_b * 8);
+    argc = (int)((int64_t)(byte & 7) + ext_b * 8);
     END_EXTENSIONS();
 send_super:
-    answer = super_class(vm, method);
+    answer = slow_super_class(vm, method);
 send_above:
     if (is_pointer(answer) && answer != h->nil)
         class_index = heap_class_hash(h, answer);
@@ -1066,6 +859,22 @@ send_to_class:
             &vm->method_cache[cache_hash(selector, class_index)];
 
         if (UNLIKELY(e->selector != selector ||
+                     e->class_index != class_index))
+            goto send_second;
+        callee = e->method;
+        primitive = e->primitive;
+    }
+run_method:
+    if (primitive)
+        goto call_primitive_function;
+    ACTIVATE(argc, frame_first_bytecode(callee), (int)code_num_temps(callee),
+             code_is_sista(callee));
+send_second: /* not at its first place in the cache */
+    {
+        const struct cache_entry *e =
+            &vm->method_cache[cache_second(selector, class_index)];
+
+        if (UNLIKELY(e->selector != selector ||
                      e->class_index != class_index)) {
             answer = heap_class_at(h, (uint32_t)class_index);
             goto find_method;
@@ -1073,19 +882,14 @@ send_to_class:
         callee = e->method;
         primitive = e->primitive;
     }
-    if (primitive)
-        goto call_primitive_function;
-
-activate:
-    ACTIVATE(argc, frame_first_bytecode(callee), (int)code_num_temps(callee),
-             code_is_sista(callee));
+    goto run_method;
 
 call_primitive_function:
     if ((uintptr_t)primitive < QUICK_MAX) {
         unsigned n = (unsigned)(uintptr_t)primitive;
 
-        if (LIKELY(n >= 264)) {
-            *sp = slot(*sp, n - 264);
+        if (LIKELY(n >= QUICK_SLOTS)) {
+            *sp = slot(*sp, n - QUICK_SLOTS);
             NEXT();
         }
         switch (n) {
@@ -1096,6 +900,11 @@ call_primitive_function:
         default: *sp = int_oop((int)n - 261);
         }
         NEXT();
+    }
+    if (primitive == prim_full_block_value) {
+        store_object = sp[argc];
+        if (LIKELY(full_block_can_run(vm, store_object, argc)))
+            goto run_full_block;
     }
     SAVE();
     if (primitive == prim_marker) { /* 198: not even a switch before it */
@@ -1124,9 +933,7 @@ call_primitive_function:
             callee = vm->method;
             primitive = vm->next_primitive;
             argc = vm->argc;
-            if (primitive)
-                goto call_primitive_function;
-            goto activate;
+            goto run_method;
         }
         if (r == PRIM_ACTIVATED || r == PRIM_NO_SWITCH) {
             if (UNLIKELY(vm->sp < vm->stack_limit))
@@ -1148,51 +955,39 @@ find_method: /* answer: class to look in, or nil */
         primitive = e->primitive;
     }
     LOAD();
-    if (primitive)
-        goto call_primitive_function;
-    goto activate;
+    goto run_method;
 
     /* --- returns --- */
-return_self:
-    answer = receiver;
-    goto return_answer;
-return_true:
-    answer = h->true_;
-    goto return_answer;
-return_false:
-    answer = h->false_;
-    goto return_answer;
-return_nil:
-    answer = h->nil;
-    goto return_answer;
-return_top:
-    answer = *sp;
-return_answer:
-    if (UNLIKELY(fp[FRAME_CLOSURE] | fp[FRAME_CONTEXT])) {
-        SAVE();
-        vm_return(vm, answer);
-        LOAD();
-        NEXT();
-    }
-    sp = tp + 1;
-leave_frame:
-    pc = (uint8_t *)(uintptr_t)fp[FRAME_PC];
-    fp = frame_caller(fp);
-    *sp = answer;
-    RESTORE();
+PUSHER(return_self):
+    tos = receiver;
+    RETURN();
+PUSHER(return_true):
+    tos = h->true_;
+    RETURN();
+PUSHER(return_false):
+    tos = h->false_;
+    RETURN();
+PUSHER(return_nil):
+    tos = h->nil;
+    RETURN();
+TAKER(return_top):
+    RETURN();
+return_slowly: /* from a block, or with a context */
+    SAVE();
+    vm_return(vm, tos);
+    LOAD();
     NEXT();
-block_return_nil:
-    answer = h->nil;
+PUSHER(block_return_nil):
+    tos = h->nil;
     goto block_return;
-block_return_top:
-    answer = *sp;
+TAKER(block_return_top):
 block_return:
     if (UNLIKELY(fp[FRAME_CONTEXT])) {
         SAVE();
-        vm_local_return(vm, answer);
+        vm_local_return(vm, tos);
         LOAD();
         NEXT();
     }
-    sp = frame_result(fp);
-    goto leave_frame;
+    sp = frame_result(fp) + 1;
+    LEAVE_FRAME();
 }

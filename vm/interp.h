@@ -13,11 +13,11 @@
 struct ui;         /* display, cursor, event queue: ui.h */
 struct stack_page; /* frame.h */
 
-enum { METHOD_CACHE_SIZE = 2048, EXTERNAL_MAX = 1024 };
+enum { METHOD_CACHE_SIZE = 2048, AT_CACHE_SIZE = 64, EXTERNAL_MAX = 1024 };
 
 /* A primitive, or a small number: a quick method's (256 to 519). */
 typedef int (*cached_primitive)(struct vm *vm, int argc);
-enum { QUICK_MAX = 1024 };
+enum { QUICK_SLOTS = 264, QUICK_MAX = 1024 }; /* from 264 on: "^ field" */
 
 struct cache_entry {
     oop selector;         /* 0: free */
@@ -27,6 +27,14 @@ struct cache_entry {
     uint8_t *pc;          /* of the method's first bytecode */
     int num_temps;
     bool is_sista;
+};
+
+/* What at: and at:put: of an object do, by its class, format and whether it
+ * is read-only: known once lookup has found primitives there. */
+enum at_kind { AT_SEND, AT_SLOTS, AT_BYTES, AT_CHARACTERS };
+struct at_entry {
+    uint32_t shape; /* 0: free */
+    uint8_t at, at_put;
 };
 
 struct interp_stats {
@@ -61,6 +69,7 @@ struct vm {
     uint64_t page_clock;      /* for the least recently used one */
 
     struct cache_entry method_cache[METHOD_CACHE_SIZE];
+    struct at_entry at_cache[AT_CACHE_SIZE];
     struct cache_entry uncached; /* what lookup answers for odd cases */
 
     /* asynchronous signals, drained at safepoints */
@@ -69,6 +78,7 @@ struct vm {
     uint64_t next_poll;      /* plat_usecs of the next plat_poll */
     bool interrupt_pending;  /* the interrupt key was pressed */
     int input_semaphore;     /* external index, 0 none */
+    int console_semaphore;   /* likewise: signalled by vm_console_ready */
     uint32_t interrupt_key;
     volatile uint32_t external[EXTERNAL_MAX]; /* pending signals by index-1 */
     volatile bool external_pending;
@@ -133,12 +143,25 @@ void vm_safepoint(struct vm *vm, bool may_switch);
 bool vm_collect(struct vm *vm);
 void vm_set_limit(struct vm *vm);
 
-/* lookup.c */
+/* lookup.c: an entry is at one of two places. */
 static inline uint64_t cache_hash(oop selector, uint64_t class_index)
 {
-    return ((selector >> 3) ^ (class_index << 2)) & (METHOD_CACHE_SIZE - 1);
+    return ((selector >> 3) ^ (class_index << 4)) & (METHOD_CACHE_SIZE - 1);
+}
+static inline uint64_t cache_second(oop selector, uint64_t class_index)
+{
+    return ((selector >> 6) + class_index * 29) & (METHOD_CACHE_SIZE - 1);
 }
 void lookup_flush_young(struct vm *vm);
+static inline uint32_t shape_of(oop o)
+{
+    return (uint32_t)(header(o) &
+                      (HDR_CLASS_MASK | HDR_FORMAT_MASK | HDR_IMMUTABLE));
+}
+static inline uint32_t at_hash(uint32_t shape)
+{
+    return (shape ^ shape >> HDR_FORMAT_SHIFT) & (AT_CACHE_SIZE - 1);
+}
 
 /* process.c */
 void process_signal_pending(struct vm *vm);

@@ -13,15 +13,59 @@
 
 /* --- the cache --- */
 
+static bool entry_is_for(const struct cache_entry *e, oop selector,
+                         uint64_t class_index)
+{
+    return e->selector == selector && e->class_index == class_index;
+}
+
+/* The entry there is, or NULL. */
+static struct cache_entry *cached(struct vm *vm, oop selector,
+                                  uint64_t class_index)
+{
+    struct cache_entry *e =
+        &vm->method_cache[cache_hash(selector, class_index)];
+
+    if (entry_is_for(e, selector, class_index))
+        return e;
+    e = &vm->method_cache[cache_second(selector, class_index)];
+    return entry_is_for(e, selector, class_index) ? e : NULL;
+}
+
+/* Where a new entry goes: to a free place, else to either of its two by
+ * chance, so that no three chase each other for ever. What was there moves to
+ * the other one of its own two. */
 static struct cache_entry *cache_slot(struct vm *vm, oop selector,
                                       uint64_t class_index)
 {
-    return &vm->method_cache[cache_hash(selector, class_index)];
+    struct cache_entry *cache = vm->method_cache, *e;
+    uint64_t place = cache_hash(selector, class_index), other;
+
+    if (!cache[place].selector)
+        return &cache[place];
+    other = cache_second(selector, class_index);
+    if (!cache[other].selector ||
+        vm->stats.cache_misses * 0x9E3779B97F4A7C15ull >> 63)
+        place = other;
+    e = &cache[place];
+    if (!e->selector)
+        return e;
+    other = cache_hash(e->selector, e->class_index);
+    if (other == place)
+        other = cache_second(e->selector, e->class_index);
+    cache[other] = *e;
+    return e;
+}
+
+static void flush_at_cache(struct vm *vm)
+{
+    memset(vm->at_cache, 0, sizeof vm->at_cache);
 }
 
 void vm_flush_caches(struct vm *vm)
 {
     memset(vm->method_cache, 0, sizeof vm->method_cache);
+    flush_at_cache(vm);
 }
 
 void vm_flush_selector(struct vm *vm, oop selector)
@@ -31,6 +75,7 @@ void vm_flush_selector(struct vm *vm, oop selector)
     for (i = 0; i < METHOD_CACHE_SIZE; i++)
         if (vm->method_cache[i].selector == selector)
             vm->method_cache[i].selector = 0;
+    flush_at_cache(vm);
 }
 
 void vm_flush_method(struct vm *vm, oop method)
@@ -40,6 +85,7 @@ void vm_flush_method(struct vm *vm, oop method)
     for (i = 0; i < METHOD_CACHE_SIZE; i++)
         if (vm->method_cache[i].method == method)
             vm->method_cache[i].selector = 0;
+    flush_at_cache(vm);
 }
 
 /* Entries that a scavenge would make stale. */
@@ -181,11 +227,11 @@ static struct cache_entry *cache_fill(struct vm *vm, oop selector,
 static struct cache_entry *lookup_any(struct vm *vm, oop selector, oop class,
                                       uint64_t index, oop *no_dict)
 {
-    struct cache_entry *e = cache_slot(vm, selector, index);
+    struct cache_entry *e = index ? cached(vm, selector, index) : NULL;
     oop m;
 
     *no_dict = vm->heap.nil;
-    if (index && e->selector == selector && e->class_index == index)
+    if (e)
         return e;
     vm->stats.cache_misses++;
     m = find_in_chain(vm, selector, class, no_dict);

@@ -16,8 +16,8 @@
 
 /* Standard output (fd 1) or error (fd 2); the serial port on metal. */
 void plat_write(int fd, const char *bytes, size_t n);
-/* One byte of standard input or the serial line; -1 when none is waiting; 4
- * (EOT) once standard input has ended. */
+/* One byte of standard input or the serial line; 4 (EOT) once standard input
+ * has ended; -1 when none is waiting: vm_console_ready tells of the next. */
 int plat_read_byte(void);
 /* A broken invariant: says `message`, shows what it can (vm_dump_stack),
  * stops. */

@@ -177,6 +177,20 @@ int prim_console_read_byte(struct vm *vm, int argc)
     return prim_answer(vm, argc, c < 0 ? vm->heap.nil : int_oop(c));
 }
 
+/* The external semaphore to signal when a byte has come that the image
+ * looked for in vain. */
+int prim_console_semaphore(struct vm *vm, int argc)
+{
+    oop index = vm->sp[0];
+
+    if (argc != 1)
+        return PRIM_ERR_BAD_NUM_ARGS;
+    if (!is_int(index) || int_value(index) < 0 || int_value(index) > INT32_MAX)
+        return PRIM_ERR_BAD_ARGUMENT;
+    vm->console_semaphore = (int)int_value(index);
+    return prim_answer_self(vm, argc);
+}
+
 /* --- clocks --- */
 
 /* {microseconds since 1970 UTC. seconds east}, in a given object if any. */

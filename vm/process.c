@@ -244,6 +244,12 @@ void vm_signal_semaphore(int index)
     vm_force_check();
 }
 
+void vm_console_ready(void)
+{
+    if (the_vm)
+        vm_signal_semaphore(the_vm->console_semaphore);
+}
+
 /* Signals a special object if it is a Semaphore. Marries the running frame
  * first, since the signal may switch; at a safepoint that may collect. */
 static void signal_object(struct vm *vm, oop o)

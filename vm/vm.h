@@ -49,6 +49,8 @@ bool vm_event_waits(void);
 /* Queues a signal for external object `index` (1-based). Safe to call from
  * an interrupt handler; taken at the next safepoint. */
 void vm_signal_semaphore(int index);
+/* A byte is waiting that plat_read_byte did not find. Interrupt-safe. */
+void vm_console_ready(void);
 /* Makes the interpreter reach a safepoint soon. Interrupt-safe. */
 void vm_force_check(void);
 /* Writes the active process's stack through plat_write(fd). Trusts nothing:

@@ -20,7 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FRAME_USECS = 16000, WAIT_SLICE = 5000 };
+/* With a window, sleeping does not notice standard input: a slice at a time. */
+enum { FRAME_USECS = 16000, WAIT_SLICE = 50000 };
 enum { END_OF_INPUT = 4 };
 
 /* --- console, end --- */
@@ -144,6 +145,15 @@ void clock_start(void)
 
 /* --- polling and sleeping --- */
 
+/* Tells the image that its input is there. */
+static void poll_input(void)
+{
+    if (!input_wanted || !input_waiting(0))
+        return;
+    input_wanted = false;
+    vm_console_ready();
+}
+
 void plat_poll(void)
 {
     static uint64_t next_frame;
@@ -155,6 +165,7 @@ void plat_poll(void)
     }
     if (events_wanted())
         events_poll();
+    poll_input();
     if (!window_is_open())
         return;
     window_poll();
@@ -170,10 +181,8 @@ static void sleep_a_while(uint64_t usecs)
     struct timespec t = { .tv_sec = (time_t)(usecs / 1000000),
                           .tv_nsec = (long)(usecs % 1000000 * 1000) };
     struct pollfd p = { .fd = 0, .events = POLLIN };
-    bool input = input_wanted && !input_ended;
 
-    if (ppoll(&p, input ? 1 : 0, &t, NULL) > 0)
-        input_wanted = false;
+    ppoll(&p, input_wanted ? 1 : 0, &t, NULL);
 }
 
 void plat_idle(uint64_t until)
@@ -192,10 +201,9 @@ void plat_idle(uint64_t until)
     } else {
         screen_flush();
         window_wait(left > WAIT_SLICE && input_wanted ? WAIT_SLICE : left);
-        if (input_wanted && input_waiting(0))
-            input_wanted = false;
         window_poll();
     }
+    poll_input();
     beat(true);
 }
 
