@@ -100,9 +100,18 @@ uint64_t plat_usecs(void) { return clock_usecs(); }
 int64_t plat_utc_usecs(void) { return clock_utc_usecs(); }
 int plat_utc_offset(void) { return utc_offset; }
 
+static void poll_console(void)
+{
+    if (!byte_wanted || !serial_waiting())
+        return;
+    byte_wanted = false;
+    vm_console_ready();
+}
+
 void plat_poll(void)
 {
     work_run();
+    poll_console();
     platform_pump_input();
     platform_flush_screen(false);
 }
@@ -131,6 +140,7 @@ void plat_idle(uint64_t until)
     timer_start(TIMER_TICK_USECS);
     cpu_interrupts_on();
     work_run();
+    poll_console();
     platform_pump_input();
 }
 

@@ -163,6 +163,7 @@ void plat_poll(void)
         picture_wanted = 0;
         screen_save();
     }
+    poll_input();
     if (events_wanted())
         events_poll();
     poll_input();
