@@ -195,10 +195,11 @@ static void read_table(uint64_t phys)
 static void read_root(uint64_t phys, size_t entry_bytes)
 {
     const struct table *t = table_at(phys);
-    const char *entries = (const char *)(t + 1);
+    const char *entries;
 
     if (!t)
         return;
+    entries = (const char *)(t + 1);
     facts.present = true;
     for (size_t i = 0; (i + 1) * entry_bytes <= t->length - sizeof *t; i++) {
         uint64_t at = 0;

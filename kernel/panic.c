@@ -12,6 +12,7 @@
 
 #include "kernel/cpu.h"
 #include "kernel/klog.h"
+#include "kernel/layout.h"
 #include "kernel/power.h"
 #include "kernel/symbols.h"
 #include "kernel/trap.h"
@@ -106,15 +107,52 @@ _Noreturn static void end(void)
     power_reboot_on_key();
 }
 
+static bool within(uint64_t address, const char *start, const char *end)
+{
+    return address >= (uint64_t)(uintptr_t)start &&
+           address < (uint64_t)(uintptr_t)end;
+}
+
+/* Who lives at an address (vmm.h), in words that point at the mistake. */
+static const char *place_of(uint64_t address)
+{
+    if (address < PAGE_SIZE)
+        return "a null pointer";
+    if (address < USER_END)
+        return "the image's range";
+    if (address < DIRECT_BASE)
+        return "no address";
+    if (address < DEVICE_BASE)
+        return "plain memory";
+    if (address < SBRK_BASE)
+        return "a device";
+    if (address < STACK_BASE)
+        return "the C heap";
+    if (address < KERNEL_BASE)
+        return "a stack, or the guard page where one has overflowed";
+    if (within(address, __text_start, __text_end))
+        return "the kernel's code";
+    if (within(address, __text_end, __rodata_end))
+        return "the kernel's constants";
+    return "the kernel's data";
+}
+
+static void describe_page_fault(const struct trap_frame *frame, char *line)
+{
+    uint64_t at = read_cr2();
+
+    snprintf(line, LINE, "page fault %s %016llx, %s",
+             frame->error & 16 ? "running"
+             : frame->error & 2 ? "writing" : "reading",
+             (unsigned long long)at, place_of(at));
+}
+
 void panic_trap(const struct trap_frame *frame, const char *message)
 {
     char line[LINE];
 
     if (frame->vector == TRAP_PAGE_FAULT) {
-        snprintf(line, sizeof line, "page fault %s %016llx",
-                 frame->error & 16 ? "running"
-                 : frame->error & 2 ? "writing" : "reading",
-                 (unsigned long long)read_cr2());
+        describe_page_fault(frame, line);
         message = line;
     }
     begin(message);

@@ -236,6 +236,61 @@ class Machine:
         return path
 
 
+class Stub:
+    """QEMU's gdb stub: stops the processor, changes its registers."""
+    NUMBERS = {"rdx": 3, "rsi": 4, "rdi": 5, "rsp": 7, "rip": 16}
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(path)
+        self.socket.settimeout(20)
+        self.file = self.socket.makefile("rb")
+        # Single registers are told to those who know the description.
+        self.ask("qXfer:features:read:target.xml:0,ffb")
+
+    @staticmethod
+    def args(path):
+        """What QEMU must be told to have a stub at `path`."""
+        return ["-gdb", "chardev:stub", "-chardev",
+                "socket,id=stub,server=on,wait=off,path=" + path]
+
+    def send(self, packet):
+        self.socket.sendall(b"$%s#%02x" % (
+            packet.encode(), sum(packet.encode()) & 255))
+
+    def ask(self, packet):
+        self.send(packet)
+        answer = self._packet()
+        while answer.startswith("T"):  # by itself: that it has stopped
+            answer = self._packet()
+        return answer
+
+    def _packet(self):
+        while self.file.read(1) != b"$":
+            pass
+        text = b""
+        while not text.endswith(b"#"):
+            text += self.file.read(1)
+        self.file.read(2)
+        self.socket.sendall(b"+")
+        return text[:-1].decode()
+
+    def get(self, register):
+        text = self.ask("p%x" % self.NUMBERS[register])
+        return int.from_bytes(bytes.fromhex(text), "little")
+
+    def set(self, register, value):
+        text = (value & (1 << 64) - 1).to_bytes(8, "little").hex()
+        answer = self.ask("P%x=%s" % (self.NUMBERS[register], text))
+        assert answer == "OK", answer
+
+    def readable(self, address):
+        return not self.ask("m%x,1" % address).startswith("E")
+
+    def go(self):
+        self.send("c")
+
+
 def pvh(image, *words, kernel=None, stays=False):
     """QEMU arguments that start the kernel directly with an image in RAM.
     With `stays` a machine that refuses to start halts, to be looked at."""

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from conftest import built
-from machine import BUILD, TOP, Machine, pvh
+from machine import BUILD, TOP, Machine, Stub, pvh
 
 pytestmark = pytest.mark.skipif(not shutil.which("gdb"),
                                 reason="skipped: there is no gdb here")
@@ -62,9 +62,8 @@ def test_a_core_dump_has_the_stack(tmp_path):
 
 def test_the_kernel_behind_qemus_stub(tmp_path):
     stub = str(tmp_path / "gdb")
-    with Machine(pvh(built("aerostat.image"), "repl") + [
-            "-chardev", "socket,id=g,server=on,wait=off,path=" + stub,
-            "-gdb", "chardev:g"], name="gdb") as m:
+    with Machine(pvh(built("aerostat.image"), "repl") + Stub.args(stub),
+                 name="gdb") as m:
         m.prompt()
         # A loop of sends: the bytecode loop itself is stopped.
         m.serial.sendall(b"[:x | [x foo: 1] on: Error do: [:e | "

@@ -1,11 +1,13 @@
 """The kernel under the image: panics, old machines, boot media, power."""
+import os
 import re
+import subprocess
 import time
 
 import pytest
 
 from conftest import built
-from machine import PASS_STATUS, Machine, pvh
+from machine import BUILD, PASS_STATUS, Machine, Stub, pvh
 
 OVMF = ["-bios", "/usr/share/ovmf/OVMF.fd"]
 
@@ -38,6 +40,72 @@ def test_a_panic_names_functions_and_methods_and_waits_for_a_key():
         assert m.process.poll() is None, "restarted by itself"
         m.key("a")
         assert m.wait(20) == 0  # -no-reboot: a reset ends QEMU
+
+
+def symbol(name):
+    table = subprocess.run(
+        ["nm", os.path.join(BUILD, "metal", "kernel.debug")], check=True,
+        stdout=subprocess.PIPE, text=True).stdout
+    return int(re.search(r"^(\w+) \w %s$" % name, table, re.M).group(1), 16)
+
+
+def overflow(stub):
+    """The stack pointer to the end of the stack that is in use."""
+    at = stub.get("rsp") & ~4095
+    while stub.readable(at):
+        at -= 4096
+    stub.set("rsp", at + 4096)
+    stub.set("rip", symbol("vm_dump_stack"))
+
+
+def call(function, rdi):
+    """Makes the processor run function(rdi, 0, 8)."""
+    def act(stub):
+        stub.set("rsp", stub.get("rsp") - 4096 & ~15)
+        stub.set("rip", symbol(function))
+        stub.set("rdi", symbol(rdi) if isinstance(rdi, str) else rdi)
+        stub.set("rsi", 0)
+        stub.set("rdx", 8)
+    return act
+
+
+# What a mistake in C does, what is said of it, and where it happened.
+MISTAKES = {
+    "null": (call("memset", 16), "writing 0{14}10, a null pointer", "memset"),
+    "code": (call("memset", "kmain"), "writing \\w+, the kernel's code",
+             "memset"),
+    "constants": (call("memset", "symbol_count"),
+                  "writing \\w+, the kernel's constants", "memset"),
+    "gap": (call("memset", 0x7fff00000000),
+            "writing 00007fff0{8}, the image's range", "memset"),
+    "wild": (call("memset", 0x1234567812345678), None, "memset"),
+    "data": (lambda stub: stub.set("rip", symbol("__rodata_end")),
+             "running \\w+, the kernel's data", None),
+    "heap": (lambda stub: stub.set("rip", 0xffffd00000000000),
+             "running \\w+, the C heap", None),
+    "image": (lambda stub: stub.set("rip", 0x200000000000),
+              "running \\w+, the image's range", None),
+    "stack": (overflow, "writing \\w+, a stack, or the guard page",
+              "vm_dump_stack"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_in_c_panics_with_its_place(mistake, tmp_path):
+    act, message, function = MISTAKES[mistake]
+    path = str(tmp_path / "stub")
+    with Machine(without_exit_device(built("aerostat.image"), "repl") +
+                 Stub.args(path), name="mistake-" + mistake) as m:
+        m.prompt()
+        stub = Stub(path)
+        act(stub)
+        stub.go()
+        m.expect(r"Aerostat has stopped: " +
+                 ("page fault " + message if message else
+                  "general protection"), 30)
+        m.expect(r"C stack:\r?\n  \w+ " + (function or r"\?"), 30)
+        m.expect(r"^\S.*>>\S+", 30)  # the Smalltalk stack, too
+        assert "while stopping" not in m.text()
 
 
 def test_power_off():
