@@ -209,6 +209,25 @@ void plat_release(void *p, uint64_t bytes)
     }
 }
 
+/* The kernel owns the page tables: fresh pages at one address, and the same
+ * ones again at another. */
+int plat_code_zone(uint64_t bytes, void **write, void **exec)
+{
+    uint64_t phys, to, from;
+
+    *write = plat_reserve(0, bytes);
+    *exec = *write ? plat_reserve(0, bytes) : NULL;
+    if (!*exec || plat_commit(*write, bytes) < 0)
+        return -1;
+    from = (uint64_t)(uintptr_t)*write;
+    to = (uint64_t)(uintptr_t)*exec;
+    for (uint64_t at = 0; at < bytes; at += PAGE_SIZE)
+        if (!vmm_translate(from + at, &phys) ||
+            vmm_map(to + at, phys, PAGE_EXEC))
+            return -1;
+    return 0;
+}
+
 uint64_t plat_memory_limit(void) { return memory_limit; }
 
 /* --- the image: from the store, else as the boot loader left it in RAM ---

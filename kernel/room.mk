@@ -46,14 +46,15 @@ METAL_CFLAGS := -std=gnu11 -O2 -g $(WARN) $(METAL_FLAGS) $(METAL_INC) \
   -fno-omit-frame-pointer -fno-strict-aliasing -MMD -MP
 # Interrupt handlers save no SSE registers, so code they may reach uses none.
 KERNEL_CFLAGS := $(METAL_CFLAGS) -mgeneral-regs-only
-METAL_VM_CFLAGS := $(METAL_CFLAGS) -I$(M)/include -fno-math-errno -ffp-contract=off
+METAL_VM_CFLAGS := $(METAL_CFLAGS) -I$(M)/include $(VM_DEFINES) -fno-math-errno \
+  -ffp-contract=off
 
 KERNEL_SRC := $(sort $(filter-out kernel/mkfont.c, \
   $(wildcard boot/*.c kernel/*.c kernel/*/*.c drivers/*.c drivers/*/*.c)))
 KERNEL_ASM := $(sort $(wildcard boot/*.S kernel/*.S))
 KERNEL_OBJ := $(KERNEL_SRC:%.c=$(M)/%.o) $(KERNEL_ASM:%.S=$(M)/%.S.o) \
   $(M)/console_font.o
-METAL_VM_OBJ := $(patsubst %.c,$(M)/%.o,$(sort $(wildcard vm/*.c)))
+METAL_VM_OBJ := $(patsubst %.c,$(M)/%.o,$(VM_SRC))
 
 # stb's headers without the rest of the host's.
 $(M)/include/stb:

@@ -48,7 +48,8 @@ def layers():
 
 
 def vm_leaks():
-    objects = glob.glob("build/hosted/vm/*.o")
+    objects = glob.glob("build/hosted/vm/*.o") + \
+        glob.glob("build/hosted/vm/jit/*.o")
     if not objects:
         yield "no VM objects in build/hosted/vm: build first"
         return

@@ -7,15 +7,16 @@ SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 UNIT_CFLAGS := -std=gnu11 -g -O1 -I. $(WARN) -Wno-missing-prototypes $(SAN)
 
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
-UNIT_VM := $(patsubst %.c,$(BUILD)/asan/%.o,$(wildcard vm/*.c))
+UNIT_VM := $(patsubst %.c,$(BUILD)/asan/%.o,$(VM_SRC))
 
 UNIT_NO_VM := test_store test_fat test_partition test_cmdline test_frames \
-  test_acpi test_storage test_usb fuzz_usb
+  test_acpi test_storage test_usb fuzz_usb test_asm
 UNIT_EXTRA_test_usb := drivers/usb/usb.c drivers/usb/usb_hub.c \
   drivers/usb/usb_descriptor.c drivers/usb/usb_hid.c \
   drivers/usb/hid_report.c drivers/usb/usb_storage.c drivers/scsi.c \
   drivers/input.c drivers/keymap.c drivers/block.c kernel/work.c
 UNIT_EXTRA_fuzz_usb := $(UNIT_EXTRA_test_usb)
+UNIT_EXTRA_test_asm := vm/jit/asm_x64.c
 UNIT_EXTRA_test_cmdline := kernel/cmdline.c
 UNIT_EXTRA_test_frames := kernel/frames.c
 UNIT_EXTRA_test_acpi := kernel/acpi_s5.c kernel/rtc.c

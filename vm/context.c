@@ -221,10 +221,8 @@ void vm_local_return(struct vm *vm, oop v)
         return;
     }
     frame_widow(vm, fp);
-    vm->sp = frame_result(fp);
-    vm->pc = (uint8_t *)(uintptr_t)fp[FRAME_PC];
-    vm->fp = frame_caller(fp);
-    *vm->sp = v;
+    frame_leave(vm);
+    *--vm->sp = v;
 }
 
 /* Context that a "^" in `closure` returns from; 0: there is none. */
@@ -248,9 +246,7 @@ static void drop_frames_to(struct vm *vm, oop *home)
 {
     while (vm->fp != home) {
         frame_widow(vm, vm->fp);
-        vm->sp = frame_result(vm->fp) + 1;
-        vm->pc = (uint8_t *)(uintptr_t)vm->fp[FRAME_PC];
-        vm->fp = frame_caller(vm->fp);
+        frame_leave(vm);
     }
 }
 

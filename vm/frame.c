@@ -6,6 +6,7 @@
  * nothing of bytecodes or of returning.
  */
 #include "vm/frame.h"
+#include "vm/jit/jit.h"
 #include "vm/platform.h"
 
 #include <stdlib.h>
@@ -190,6 +191,26 @@ void frame_push_block(struct vm *vm, oop closure, int argc)
     vm->pc = bytes(method) + int_value(slot(closure, CLOSURE_PC_OR_METHOD)) - 1;
 }
 
+/* The pc at which a frame's caller goes on; *end, its lowest value, is moved
+ * past the pc if that lies on the stack (vm/jit/jit.h). */
+static uint8_t *caller_pc(const struct vm *vm, const oop *fp, oop **end)
+{
+    uint8_t *pc = (uint8_t *)(uintptr_t)fp[FRAME_PC];
+
+    if (frame_caller(fp) && pc == vm->return_to_interpreter)
+        pc = bytes(frame_caller(fp)[FRAME_METHOD]) + int_value(*(*end)++);
+    return pc;
+}
+
+void frame_leave(struct vm *vm)
+{
+    oop *fp = vm->fp;
+
+    vm->sp = frame_result(fp) + 1;
+    vm->pc = caller_pc(vm, fp, &vm->sp);
+    vm->fp = frame_caller(fp);
+}
+
 void frame_move_to_new_page(struct vm *vm)
 {
     oop *fp = vm->fp, *caller = frame_caller(fp), *end;
@@ -206,7 +227,7 @@ void frame_move_to_new_page(struct vm *vm)
     end = frame_result(fp) + 1;
     old->fp = caller;
     old->sp = end;
-    old->pc = (uint8_t *)(uintptr_t)fp[FRAME_PC];
+    old->pc = caller_pc(vm, fp, &old->sp);
     vm->scratch[0] = context;
     page = page_take(vm); /* `old` was the running one: not evicted */
     by = (page->high - end);
@@ -289,10 +310,10 @@ static struct frame_walk page_top(const struct vm *vm,
     return (struct frame_walk){ p->fp, p->sp, p->pc };
 }
 
-static void frame_next(struct frame_walk *w)
+static void frame_next(const struct vm *vm, struct frame_walk *w)
 {
     w->end = frame_result(w->fp) + 1;
-    w->pc = (uint8_t *)(uintptr_t)w->fp[FRAME_PC];
+    w->pc = caller_pc(vm, w->fp, &w->end);
     w->fp = frame_caller(w->fp);
 }
 
@@ -301,9 +322,9 @@ uint8_t *frame_pc_of(const struct vm *vm, const oop *fp, oop **end)
     struct frame_walk w = page_top(vm, page_of(vm, fp));
 
     while (w.fp != fp)
-        frame_next(&w);
+        frame_next(vm, &w);
     *end = w.end;
-    return w.pc;
+    return jit_bytecode_pc(vm, fp, w.pc);
 }
 
 /* Some compilers understate the depth a method needs: such a frame gets a
@@ -342,7 +363,8 @@ static void write_context(struct vm *vm, const struct frame_walk *w)
 
     heap_store(h, ctx, CTX_SENDER,
                caller ? caller[FRAME_CONTEXT] : fp[FRAME_PC]);
-    slots(ctx)[CTX_PC] = int_oop(w->pc - bytes(fp[FRAME_METHOD]) + 1);
+    slots(ctx)[CTX_PC] =
+        int_oop(jit_bytecode_pc(vm, fp, w->pc) - bytes(fp[FRAME_METHOD]) + 1);
     slots(ctx)[CTX_STACKP] = int_oop((int64_t)n);
     heap_store(h, ctx, CTX_METHOD, fp[FRAME_METHOD]);
     heap_store(h, ctx, CTX_RECEIVER, fp[FRAME_RECEIVER]);
@@ -355,11 +377,11 @@ oop page_divorce(struct vm *vm, struct stack_page *page)
     struct frame_walk w;
     oop top;
 
-    for (w = page_top(vm, page); w.fp; frame_next(&w))
+    for (w = page_top(vm, page); w.fp; frame_next(vm, &w))
         if (!frame_context(vm, w.fp) || !context_fits(vm, &w))
             return 0;
     top = page_top(vm, page).fp[FRAME_CONTEXT];
-    for (w = page_top(vm, page); w.fp; frame_next(&w))
+    for (w = page_top(vm, page); w.fp; frame_next(vm, &w))
         write_context(vm, &w);
     page_free(vm, page);
     return top;
@@ -397,7 +419,8 @@ static void visit_frame(struct vm *vm, oop *fp, oop *end, uint8_t **pc,
     if (fp[FRAME_CLOSURE])
         fp[FRAME_CLOSURE] = visit(&vm->heap, fp[FRAME_CLOSURE]);
     fp[FRAME_METHOD] = visit(&vm->heap, method);
-    *pc += fp[FRAME_METHOD] - method;
+    if (!jit_owns(vm, *pc))
+        *pc += fp[FRAME_METHOD] - method;
 }
 
 static void visit_page(struct vm *vm, struct stack_page *p, heap_visitor visit)
@@ -406,7 +429,7 @@ static void visit_page(struct vm *vm, struct stack_page *p, heap_visitor visit)
     uint8_t **pc = running ? &vm->pc : &p->pc;
     struct frame_walk w = page_top(vm, p);
 
-    for (; w.fp; frame_next(&w)) {
+    for (; w.fp; frame_next(vm, &w)) {
         visit_frame(vm, w.fp, w.end, pc, visit);
         if (!frame_caller(w.fp))
             w.fp[FRAME_PC] = visit(&vm->heap, w.fp[FRAME_PC]);
@@ -423,14 +446,38 @@ void frame_visit_roots(struct vm *vm, heap_visitor visit)
             visit_page(vm, &vm->pages[i], visit);
 }
 
+static void visit_page_pcs(struct vm *vm, struct stack_page *p,
+                           void (*visit)(struct vm *vm, oop *fp,
+                                         uint8_t **pc))
+{
+    uint8_t **pc = p == vm->page ? &vm->pc : &p->pc;
+    oop *fp = p == vm->page ? vm->fp : p->fp;
+
+    for (; fp; fp = frame_caller(fp)) {
+        visit(vm, fp, pc);
+        pc = (uint8_t **)(void *)&fp[FRAME_PC];
+    }
+}
+
+void frame_visit_pcs(struct vm *vm,
+                     void (*visit)(struct vm *vm, oop *fp, uint8_t **pc))
+{
+    unsigned i;
+
+    for (i = 0; i < vm->num_pages; i++)
+        if (vm->pages[i].fp)
+            visit_page_pcs(vm, &vm->pages[i], visit);
+}
+
 /* --- checking --- */
 
 static bool frame_is_sound(const struct vm *vm, const struct frame_walk *w)
 {
     oop method = w->fp[FRAME_METHOD], ctx = w->fp[FRAME_CONTEXT];
+    const uint8_t *pc = jit_bytecode_pc(vm, w->fp, w->pc);
 
-    if (!is_code(method) || w->pc < bytes(method) + code_first_pc(method) ||
-        w->pc > bytes(method) + byte_count(method))
+    if (!is_code(method) || pc < bytes(method) + code_first_pc(method) ||
+        pc > bytes(method) + byte_count(method))
         return false;
     if (ctx && (!is_context(ctx) || !context_is_married(ctx) ||
                 context_frame(ctx) != w->fp))
@@ -446,7 +493,8 @@ bool frame_check(const struct vm *vm)
     for (i = 0; i < vm->num_pages; i++) {
         if (!vm->pages[i].fp)
             continue;
-        for (w = page_top(vm, &vm->pages[i]); w.fp; frame_next(&w))
+        for (w = page_top(vm, &vm->pages[i]); w.fp;
+             frame_next(vm, &w))
             if (!frame_is_sound(vm, &w))
                 return false;
     }

@@ -143,7 +143,12 @@ oop frame_context(struct vm *vm, oop *fp);
 oop page_divorce(struct vm *vm, struct stack_page *page);
 bool frame_divorce_others(struct vm *vm); /* all pages but the running one */
 void frame_visit_roots(struct vm *vm, heap_visitor visit);
-/* Where frame fp of `page` goes on, and its lowest value. */
+/* Shows a function every pc that is kept, native ones too. */
+void frame_visit_pcs(struct vm *vm,
+                     void (*visit)(struct vm *vm, oop *fp, uint8_t **pc));
+/* Leaves the top frame, not a page's first; sp is then above its result. */
+void frame_leave(struct vm *vm);
+/* The bytecode where frame fp goes on, and its lowest value. */
 uint8_t *frame_pc_of(const struct vm *vm, const oop *fp, oop **end);
 /* Verifies every frame's invariants. */
 bool frame_check(const struct vm *vm);

@@ -16,6 +16,7 @@
  */
 #include "vm/frame.h"
 #include "vm/interp_slow.h"
+#include "vm/jit/jit.h"
 #include "vm/platform.h"
 #include "vm/prim.h"
 
@@ -40,7 +41,7 @@ static inline bool full_block_can_run(const struct vm *vm, oop closure,
 {
     uint64_t n;
 
-    if (!is_pointer(closure) || vm->forwarders ||
+    if (!is_pointer(closure) || vm->forwarders || vm->jit ||
         class_index_of(closure) != CLS_FULL_BLOCK_CLOSURE)
         return false;
     n = slot_count(closure);
@@ -59,8 +60,11 @@ static inline bool full_block_can_run(const struct vm *vm, oop closure,
         receiver = fp[FRAME_RECEIVER];                                     \
         table = code_is_sista(method) ? sista : v3;                        \
     } while (0)
+/* What the registers say may be for machine code to go on with first. */
 #define LOAD()                                                             \
     do {                                                                   \
+        if (UNLIKELY(jit_owns(vm, vm->pc)))                                \
+            jit_run(vm);                                                   \
         sp = vm->sp;                                                       \
         fp = vm->fp;                                                       \
         pc = vm->pc;                                                       \
@@ -188,6 +192,8 @@ static inline bool full_block_can_run(const struct vm *vm, oop closure,
     do {                                                                   \
         pc = (uint8_t *)(uintptr_t)fp[FRAME_PC];                           \
         fp = frame_caller(fp);                                             \
+        if (UNLIKELY(jit_owns(vm, pc)))                                    \
+            goto return_to_machine_code;                                   \
         RESTORE();                                                         \
         NEXT_TOS();                                                        \
     } while (0)
@@ -560,6 +566,7 @@ backward:
 safepoint:
     SAVE();
     vm_safepoint(vm, true);
+    jit_take_over_loop(vm);
     LOAD();
     NEXT();
 
@@ -888,6 +895,8 @@ call_primitive_function:
     if ((uintptr_t)primitive < QUICK_MAX) {
         unsigned n = (unsigned)(uintptr_t)primitive;
 
+        if (primitive == JIT_METHOD)
+            goto activate_counted;
         if (LIKELY(n >= QUICK_SLOTS)) {
             *sp = slot(*sp, n - QUICK_SLOTS);
             NEXT();
@@ -909,6 +918,7 @@ call_primitive_function:
     SAVE();
     if (primitive == prim_marker) { /* 198: not even a switch before it */
         frame_push_method(vm, callee, argc);
+        jit_take_over(vm);
         if (UNLIKELY(vm->sp < vm->stack_limit))
             vm_safepoint(vm, code_primitive(callee) != 198);
         LOAD();
@@ -936,12 +946,22 @@ call_primitive_function:
             goto run_method;
         }
         if (r == PRIM_ACTIVATED || r == PRIM_NO_SWITCH) {
+            jit_take_over(vm);
             if (UNLIKELY(vm->sp < vm->stack_limit))
                 vm_safepoint(vm, r == PRIM_ACTIVATED);
         } else {
             vm_finish_primitive(vm, primitive, argc, r);
         }
     }
+    LOAD();
+    NEXT();
+
+activate_counted: /* it has machine code, or may get some */
+    SAVE();
+    frame_push_method(vm, callee, argc);
+    jit_take_over(vm);
+    if (UNLIKELY(vm->sp < vm->stack_limit))
+        vm_safepoint(vm, true);
     LOAD();
     NEXT();
 
@@ -975,6 +995,11 @@ TAKER(return_top):
 return_slowly: /* from a block, or with a context */
     SAVE();
     vm_return(vm, tos);
+    LOAD();
+    NEXT();
+return_to_machine_code:
+    PUSH(tos);
+    SAVE();
     LOAD();
     NEXT();
 PUSHER(block_return_nil):

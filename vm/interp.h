@@ -10,6 +10,7 @@
 #include "vm/heap.h"
 #include "vm/vm.h"
 
+struct jit;        /* vm/jit */
 struct ui;         /* display, cursor, event queue: ui.h */
 struct stack_page; /* frame.h */
 
@@ -27,6 +28,7 @@ struct cache_entry {
     uint8_t *pc;          /* of the method's first bytecode */
     int num_temps;
     bool is_sista;
+    uint8_t *code;  /* unchecked entry of its machine code, or NULL */
 };
 
 /* What at: and at:put: of an object do, by its class, format and whether it
@@ -67,6 +69,13 @@ struct vm {
     struct stack_page *free_page;
     unsigned num_pages, num_free_pages;
     uint64_t page_clock;      /* for the least recently used one */
+
+    /* machine code (vm/jit/jit.h): all 0 without */
+    struct jit *jit;
+    uint64_t code_start, code_bytes; /* the zone */
+    uint8_t *return_to_interpreter;  /* FRAME_PC under interpreted frames */
+    void *c_sp;                      /* C's stack while machine code runs */
+    cached_primitive code_primitive; /* which runs, called from there */
 
     struct cache_entry method_cache[METHOD_CACHE_SIZE];
     struct at_entry at_cache[AT_CACHE_SIZE];

@@ -6,6 +6,7 @@
  * named primitives included, so that sends never look at primitive numbers.
  */
 #include "vm/frame.h"
+#include "vm/jit/jit.h"
 #include "vm/platform.h"
 #include "vm/prim.h"
 
@@ -66,6 +67,7 @@ void vm_flush_caches(struct vm *vm)
 {
     memset(vm->method_cache, 0, sizeof vm->method_cache);
     flush_at_cache(vm);
+    jit_unlink(vm);
 }
 
 void vm_flush_selector(struct vm *vm, oop selector)
@@ -76,6 +78,7 @@ void vm_flush_selector(struct vm *vm, oop selector)
         if (vm->method_cache[i].selector == selector)
             vm->method_cache[i].selector = 0;
     flush_at_cache(vm);
+    jit_unlink_selector(vm, selector);
 }
 
 void vm_flush_method(struct vm *vm, oop method)
@@ -86,6 +89,7 @@ void vm_flush_method(struct vm *vm, oop method)
         if (vm->method_cache[i].method == method)
             vm->method_cache[i].selector = 0;
     flush_at_cache(vm);
+    jit_forget(vm, method);
 }
 
 /* Entries that a scavenge would make stale. */
@@ -216,6 +220,9 @@ static struct cache_entry *cache_fill(struct vm *vm, oop selector,
     e->class_index = index;
     e->method = method;
     e->primitive = vm_primitive_of(method);
+    if (!e->primitive && jit_wants(vm, method))
+        e->primitive = JIT_METHOD;
+    e->code = NULL;
     e->pc = frame_first_bytecode(method);
     e->num_temps = (int)code_num_temps(method);
     e->is_sista = code_is_sista(method);
@@ -490,10 +497,12 @@ void vm_finish_primitive(struct vm *vm, cached_primitive p, int argc, int r)
             argc = vm->argc;
             p = vm->next_primitive;
             if ((uintptr_t)p < QUICK_MAX) {
-                if (p)
+                if (p && p != JIT_METHOD) {
                     quick_method(vm, (unsigned)(uintptr_t)p);
-                else
+                } else {
                     frame_push_method(vm, vm->method, argc);
+                    jit_take_over(vm);
+                }
                 break;
             }
             r = p(vm, argc);
@@ -505,6 +514,7 @@ void vm_finish_primitive(struct vm *vm, cached_primitive p, int argc, int r)
             vm->prim_error = r > PRIM_TRY_FAILED ? PRIM_TRY_FAILED - r : r;
             may_switch = code_primitive(vm->method) != 198;
             activate_failed(vm, vm->method, argc);
+            jit_take_over(vm);
         }
         break;
     }

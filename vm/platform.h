@@ -51,6 +51,10 @@ int plat_commit(void *p, uint64_t bytes);
 void plat_decommit(void *p, uint64_t bytes);
 /* Ends a reservation of plat_reserve, whole. */
 void plat_release(void *p, uint64_t bytes);
+/* Memory for machine code, twice: the same pages are writable at *write and
+ * executable at *exec, neither is both. `bytes` is a page multiple; never
+ * released. 0 or -1: cannot be had, nothing is compiled then. */
+int plat_code_zone(uint64_t bytes, void **write, void **exec);
 /* Bytes of memory that the heap may grow to. */
 uint64_t plat_memory_limit(void);
 

@@ -8,6 +8,7 @@
  * may live in a frame. A forwarder has a format that nothing here accepts,
  * which makes the interpreter follow it and try again.
  */
+#include "vm/jit/jit.h"
 #include "vm/prim.h"
 
 enum { MAX_CHARACTER = (1 << 30) - 1 };
@@ -251,6 +252,7 @@ int prim_object_at_put(struct vm *vm, int argc)
     if (i == 0 && !header_suits(m, value))
         return PRIM_ERR_BAD_ARGUMENT;
     heap_store(&vm->heap, m, i, value);
+    jit_changed(vm, m);
     vm_flush_method(vm, m);
     return prim_answer(vm, argc, value);
 }

@@ -3,6 +3,7 @@
  * parameters, its modules.
  */
 #include "vm/frame.h"
+#include "vm/jit/jit.h"
 #include "vm/platform.h"
 #include "vm/prim.h"
 #include "vm/ui.h"
@@ -79,6 +80,7 @@ static void print_stats(struct vm *vm)
              (unsigned long long)s->overflows,
              (unsigned long long)(plat_usecs() - vm->started_usecs));
     plat_write(2, line, strlen(line));
+    jit_print_stats(vm);
 }
 
 int prim_quit(struct vm *vm, int argc)

@@ -5,6 +5,7 @@
  * a semaphore or collects but at vm_safepoint or in a primitive that says so.
  */
 #include "vm/process.h"
+#include "vm/jit/jit.h"
 #include "vm/platform.h"
 
 static struct vm *the_vm; /* for interrupts, which know no vm */
@@ -331,10 +332,13 @@ static void visit_roots(void *owner, heap_visitor visit, bool young_only)
     struct vm *vm = owner;
     int i;
 
-    if (young_only)
+    if (young_only) {
         lookup_flush_young(vm);
-    else
+        jit_visit_roots(vm, visit);
+    } else {
+        jit_flush(vm);
         vm_flush_caches(vm);
+    }
     frame_visit_roots(vm, visit);
     if (vm->method)
         vm->method = visit(&vm->heap, vm->method);

@@ -2,12 +2,18 @@
 # the address and undefined-behaviour sanitizers: build/asan/aerostat.
 
 VM_SRC := $(sort $(wildcard vm/*.c))
+JIT ?= yes # no: nothing but the interpreter
+ifeq ($(strip $(JIT)),no)
+VM_DEFINES := -DNO_JIT
+else
+VM_SRC += $(sort $(wildcard vm/jit/*.c))
+endif
 HOSTED_SRC := $(sort $(wildcard vm/hosted/*.c))
 SDL_CFLAGS := $(shell pkg-config --cflags sdl2)
 SDL_LIBS := $(shell pkg-config --libs sdl2)
 
 VM_CFLAGS := -std=gnu11 -O2 -g $(WARN) -I. -fno-strict-aliasing \
-             -fno-math-errno -ffp-contract=off -MMD -MP
+             $(VM_DEFINES) -fno-math-errno -ffp-contract=off -MMD -MP
 ASAN_CFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all \
                -fno-omit-frame-pointer -O1
 

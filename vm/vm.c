@@ -3,6 +3,7 @@
  * touches every part; the stack dump.
  */
 #include "vm/vm.h"
+#include "vm/jit/jit.h"
 #include "vm/platform.h"
 #include "vm/prim.h"
 #include "vm/process.h"
@@ -45,6 +46,7 @@ struct vm *vm_create(const struct vm_options *options, const char **why)
         *why = "no memory for the stack";
         return NULL;
     }
+    (void)jit_init(vm); /* without, everything is interpreted */
     return vm;
 }
 
@@ -53,6 +55,7 @@ void vm_destroy(struct vm *vm)
     running = NULL;
     process_init(NULL);
     ui_destroy(vm);
+    jit_destroy(vm);
     frame_destroy(vm);
     heap_destroy(&vm->heap);
     free(vm);
@@ -80,6 +83,7 @@ void vm_follow_forwarders(struct vm *vm)
     uint64_t i;
 
     vm->forwarders = true;
+    jit_follow_forwarders(vm);
     vm_flush_caches(vm);
     frame_visit_roots(vm, follow);
     if (vm->method)

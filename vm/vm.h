@@ -14,6 +14,9 @@ struct vm_options {
     bool stats;              /* print counters at exit */
     bool stress_gc;          /* collect at every safepoint */
     bool check_heap;         /* verify the whole heap after each collection */
+    bool jit;                /* compile to machine code */
+    int jit_threshold;       /* calls before that; -1: the default */
+    const char *jit_list;    /* print the code of methods of that selector */
     const char *vm_path;     /* system attribute 0 */
     const char *machine;     /* system attribute 1006; NULL: hosted */
     const char *image_name;  /* system attribute 1 and the save's name */

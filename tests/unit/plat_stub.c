@@ -77,6 +77,17 @@ void plat_decommit(void *p, uint64_t bytes)
 }
 
 void plat_release(void *p, uint64_t bytes) { munmap(p, bytes); }
+int plat_code_zone(uint64_t bytes, void **write_to, void **exec)
+{
+    int f = memfd_create("code", 0);
+
+    if (f < 0 || ftruncate(f, (off_t)bytes) < 0)
+        return -1;
+    *write_to = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, f, 0);
+    *exec = mmap(NULL, bytes, PROT_READ | PROT_EXEC, MAP_SHARED, f, 0);
+    close(f);
+    return *write_to == MAP_FAILED || *exec == MAP_FAILED ? -1 : 0;
+}
 uint64_t plat_memory_limit(void) { return 256ull << 20; }
 
 /* --- images --- */

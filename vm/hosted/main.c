@@ -17,6 +17,9 @@ static const char usage[] =
     "  --events FILE      pointer and keys from a file (vm/hosted/events.c)\n"
     "  --memory MB        the most that the image may take\n"
     "  --write-below DIR  the image may change no file elsewhere\n"
+    "  --jit=on|off       compile to machine code, or interpret everything\n"
+    "  --jit-threshold=N  calls of a method before it is compiled\n"
+    "  --jit-list NAME    list the machine code of methods of that name\n"
     "  --stats            print counters at exit\n"
     "  --stress-gc        collect at every safepoint\n"
     "  --check-heap       verify the heap after each collection\n"
@@ -59,6 +62,22 @@ static void screen_size(const char *text)
     screen_fix_size(w, h);
 }
 
+static void jit_option(char ***argv, struct vm_options *o)
+{
+    const char *name = **argv;
+
+    if (!strcmp(name, "--jit=on"))
+        o->jit = true;
+    else if (!strcmp(name, "--jit=off"))
+        o->jit = false;
+    else if (!strncmp(name, "--jit-threshold=", 16))
+        o->jit_threshold = (int)strtol(name + 16, NULL, 10);
+    else if (!strcmp(name, "--jit-list"))
+        o->jit_list = value_of(argv);
+    else
+        wrong_usage(name);
+}
+
 /* Takes the options from argv; answers where the image's name is. */
 static char **parse_options(char **argv, struct vm_options *o)
 {
@@ -72,6 +91,8 @@ static char **parse_options(char **argv, struct vm_options *o)
             o->stress_gc = true;
         else if (!strcmp(*argv, "--check-heap"))
             o->check_heap = true;
+        else if (!strncmp(*argv, "--jit", 5))
+            jit_option(&argv, o);
         else if (!strcmp(*argv, "--memory"))
             o->memory_limit = megabytes(value_of(&argv));
         else if (!strcmp(*argv, "--write-below"))
@@ -102,7 +123,9 @@ static const char *absolute(const char *name)
 
 int main(int argc, char **argv)
 {
-    struct vm_options options = { .vm_path = argc ? argv[0] : "aerostat" };
+    struct vm_options options = {
+        .vm_path = argc ? argv[0] : "aerostat", .jit_threshold = -1,
+    };
     const char *why = "";
     struct vm *vm;
     char **rest = parse_options(argv + 1, &options);

@@ -135,8 +135,13 @@ static void beat(bool on)
 
 void clock_start(void)
 {
-    struct sigaction a = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+    static uint8_t stack[64 << 10];
+    stack_t alternate = { .ss_sp = stack, .ss_size = sizeof stack };
+    struct sigaction a = { .sa_handler = on_signal,
+                           .sa_flags = SA_RESTART | SA_ONSTACK };
 
+    /* machine code runs on stacks with little room */
+    sigaltstack(&alternate, NULL);
     sigaction(SIGALRM, &a, NULL);
     sigaction(SIGUSR1, &a, NULL);
     signal(SIGPIPE, SIG_IGN);
@@ -240,6 +245,18 @@ void plat_decommit(void *p, uint64_t bytes)
 void plat_release(void *p, uint64_t bytes)
 {
     munmap(p, bytes);
+}
+
+int plat_code_zone(uint64_t bytes, void **write, void **exec)
+{
+    int f = memfd_create("code", MFD_CLOEXEC);
+
+    if (f < 0 || ftruncate(f, (off_t)bytes) < 0)
+        return -1;
+    *write = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, f, 0);
+    *exec = mmap(NULL, bytes, PROT_READ | PROT_EXEC, MAP_SHARED, f, 0);
+    close(f);
+    return *write == MAP_FAILED || *exec == MAP_FAILED ? -1 : 0;
 }
 
 uint64_t plat_memory_limit(void)

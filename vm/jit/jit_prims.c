@@ -1,0 +1,306 @@
+/*
+ * jit_prims.c - methods that begin with a primitive.
+ *
+ * The receiver is in rdx, the return address on top of the stack, the last
+ * argument below it. The commonest primitives are done here; a case that
+ * they leave, and all others, calls the C function, and C builds the body's
+ * frame when that fails.
+ */
+#include "vm/jit/compiler.h"
+#include "vm/prim.h"
+
+static struct mem argument(const struct compiler *c, unsigned i)
+{
+    return AT(RSP, 8 * (c->num_args - i)); /* from 0 */
+}
+
+static void answer(struct compiler *c)
+{
+    asm_ret(&c->a, 8 * (c->num_args + 1));
+}
+
+/* --- quick methods --- */
+
+static void quick_method(struct compiler *c, unsigned n)
+{
+    static const size_t constants[] = {
+        offsetof(struct heap, true_), offsetof(struct heap, false_),
+        offsetof(struct heap, nil),
+    };
+
+    if (n >= QUICK_SLOTS)
+        asm_load(&c->a, RAX, AT(RDX, 8 + 8 * (n - QUICK_SLOTS)));
+    else if (n == 256)
+        asm_mov(&c->a, RAX, RDX);
+    else if (n < 260)
+        asm_load(&c->a, RAX, AT(RBX, constants[n - 257]));
+    else
+        asm_imm(&c->a, RAX, int_oop((int)n - 261));
+    answer(c);
+}
+
+/* --- at: and at:put: --- */
+
+/* Index from 0 into rcx, format into esi, slots into rdi. */
+static void index_and_shape(struct compiler *c, struct label *no)
+{
+    struct assembler *a = &c->a;
+    uint32_t small;
+
+    asm_load(a, RCX, argument(c, 0));
+    asm_test8_imm(a, RCX, TAG_INTEGER);
+    asm_jcc(a, IF_EQUAL, no);
+    asm_test8_imm(a, RDX, TAG_MASK);
+    asm_jcc(a, IF_NOT_EQUAL, no);
+    asm_shift(a, SAR, RCX, 3);
+    asm_alu_imm(a, SUB, RCX, 1);
+    asm_load(a, RSI, AT(RDX, 0));
+    asm_mov(a, RDI, RSI);
+    asm_shift(a, SHR, RDI, HDR_SLOTS_SHIFT);
+    asm_alu_imm32(a, CMP, RDI, HDR_OVERFLOW);
+    small = asm_jcc_short(a, IF_NOT_EQUAL);
+    asm_load(a, RDI, AT(RDX, -8));
+    asm_shift(a, SHL, RDI, 8);
+    asm_shift(a, SHR, RDI, 8);
+    asm_here_short(a, small);
+    asm_shift32(a, SHR, RSI, HDR_FORMAT_SHIFT);
+    asm_alu_imm32(a, AND, RSI, 31);
+}
+
+/* Bytes in use into rdi; the format must be one of bytes. */
+static void check_byte_index(struct compiler *c, struct label *no)
+{
+    struct assembler *a = &c->a;
+
+    asm_alu_imm32(a, CMP, RSI, FMT_BYTES);
+    asm_jcc(a, IF_BELOW, no);
+    asm_alu_imm32(a, CMP, RSI, FMT_CODE);
+    asm_jcc(a, IF_NOT_BELOW, no);
+    asm_alu_imm32(a, AND, RSI, 7);
+    asm_shift(a, SHL, RDI, 3);
+    asm_alu(a, SUB, RDI, RSI);
+    asm_alu(a, CMP, RCX, RDI);
+    asm_jcc(a, IF_NOT_BELOW, no);
+}
+
+static void refuse_read_only(struct compiler *c, struct label *no)
+{
+    asm_test_mem8_imm(&c->a, AT(RDX, 2), HDR_IMMUTABLE >> 16);
+    asm_jcc(&c->a, IF_NOT_EQUAL, no);
+}
+
+static void array_at(struct compiler *c, struct label *bytes)
+{
+    struct assembler *a = &c->a;
+
+    asm_alu_imm32(a, CMP, RSI, FMT_ARRAY);
+    asm_jcc(a, IF_NOT_EQUAL, bytes);
+}
+
+static void prim_code_at(struct compiler *c, struct label *no, bool string)
+{
+    struct assembler *a = &c->a;
+    struct label bytes = LABEL_INIT;
+
+    index_and_shape(c, no);
+    if (!string) {
+        array_at(c, &bytes);
+        asm_alu(a, CMP, RCX, RDI);
+        asm_jcc(a, IF_NOT_BELOW, no);
+        asm_load(a, RAX, AT_INDEX(RDX, RCX, 8, 8));
+        answer(c);
+    }
+    asm_bind(a, &bytes);
+    check_byte_index(c, no);
+    asm_load8(a, RAX, AT_INDEX(RDX, RCX, 1, 8));
+    asm_shift32(a, SHL, RAX, 3);
+    asm_alu_imm32(a, OR, RAX, string ? TAG_CHARACTER : TAG_INTEGER);
+    answer(c);
+}
+
+/* rax was stored into the object in rdx. */
+static void barrier(struct compiler *c)
+{
+    struct assembler *a = &c->a;
+    struct label done = LABEL_INIT;
+
+    asm_test8_imm(a, RAX, TAG_MASK);
+    asm_jcc(a, IF_NOT_EQUAL, &done);
+    asm_mov(a, R10, RAX);
+    asm_alu_load(a, SUB, R10, HEAP(new_start));
+    asm_alu_load(a, CMP, R10, HEAP(new_size));
+    asm_jcc(a, IF_NOT_BELOW, &done);
+    asm_mov(a, R10, RDX);
+    asm_alu_load(a, SUB, R10, HEAP(new_start));
+    asm_alu_load(a, CMP, R10, HEAP(new_size));
+    asm_jcc(a, IF_BELOW, &done);
+    asm_test_mem8_imm(a, AT(RDX, 3), HDR_REMEMBERED >> 24);
+    asm_jcc(a, IF_NOT_EQUAL, &done);
+    asm_push(a, RDX);
+    asm_call_to(a, c->j->stubs.remember);
+    asm_bind(a, &done);
+}
+
+static void prim_code_at_put(struct compiler *c, struct label *no,
+                             bool string)
+{
+    struct assembler *a = &c->a;
+    struct label bytes = LABEL_INIT;
+
+    index_and_shape(c, no);
+    refuse_read_only(c, no);
+    asm_load(a, RAX, argument(c, 1));
+    if (!string) {
+        array_at(c, &bytes);
+        asm_alu(a, CMP, RCX, RDI);
+        asm_jcc(a, IF_NOT_BELOW, no);
+        asm_store(a, AT_INDEX(RDX, RCX, 8, 8), RAX);
+        barrier(c);
+        answer(c);
+    }
+    asm_bind(a, &bytes);
+    check_byte_index(c, no);
+    asm_mov(a, RDI, RAX);
+    asm_shift(a, SHR, RDI, 11);
+    asm_jcc(a, IF_NOT_EQUAL, no);
+    asm_test8_imm(a, RAX, string ? TAG_CHARACTER : TAG_INTEGER);
+    asm_jcc(a, IF_EQUAL, no);
+    asm_mov(a, RSI, RAX);
+    asm_shift32(a, SHR, RSI, 3);
+    asm_store8(a, AT_INDEX(RDX, RCX, 1, 8), RSI);
+    answer(c);
+}
+
+/* --- size --- */
+
+static void prim_code_size(struct compiler *c, struct label *no)
+{
+    struct assembler *a = &c->a;
+    struct label tag = LABEL_INIT;
+    uint32_t small;
+
+    asm_test8_imm(a, RDX, TAG_MASK);
+    asm_jcc(a, IF_NOT_EQUAL, no);
+    asm_load(a, RSI, AT(RDX, 0));
+    asm_mov(a, RAX, RSI);
+    asm_shift(a, SHR, RAX, HDR_SLOTS_SHIFT);
+    asm_alu_imm32(a, CMP, RAX, HDR_OVERFLOW);
+    small = asm_jcc_short(a, IF_NOT_EQUAL);
+    asm_load(a, RAX, AT(RDX, -8));
+    asm_shift(a, SHL, RAX, 8);
+    asm_shift(a, SHR, RAX, 8);
+    asm_here_short(a, small);
+    asm_shift32(a, SHR, RSI, HDR_FORMAT_SHIFT);
+    asm_alu_imm32(a, AND, RSI, 31);
+    asm_alu_imm32(a, CMP, RSI, FMT_ARRAY);
+    asm_jcc(a, IF_EQUAL, &tag);
+    asm_alu_imm32(a, CMP, RSI, FMT_BYTES);
+    asm_jcc(a, IF_BELOW, no);
+    asm_alu_imm32(a, CMP, RSI, FMT_CODE);
+    asm_jcc(a, IF_NOT_BELOW, no);
+    asm_alu_imm32(a, AND, RSI, 7);
+    asm_shift(a, SHL, RAX, 3);
+    asm_alu(a, SUB, RAX, RSI);
+    asm_bind(a, &tag);
+    asm_shift(a, SHL, RAX, 3);
+    asm_alu_imm(a, OR, RAX, TAG_INTEGER);
+    answer(c);
+}
+
+/* --- blocks --- */
+
+/* Runs the code of a full block that takes so many arguments. */
+static void prim_code_value(struct compiler *c, struct label *no)
+{
+    struct assembler *a = &c->a;
+
+    asm_load32(a, RAX, AT(RDX, 0));
+    asm_alu_imm32(a, AND, RAX, HDR_CLASS_MASK);
+    asm_alu_imm32(a, CMP, RAX, CLS_FULL_BLOCK_CLOSURE);
+    asm_jcc(a, IF_NOT_EQUAL, no);
+    asm_alu_mem8_imm(a, CMP, VM(forwarders), 0);
+    asm_jcc(a, IF_NOT_EQUAL, no);
+    asm_alu_mem_imm(a, CMP, AT(RDX, 8 + 8 * CLOSURE_NUM_ARGS),
+                    (int32_t)int_oop(c->num_args));
+    asm_jcc(a, IF_NOT_EQUAL, no);
+    asm_load(a, RAX, AT(RDX, 8 + 8 * CLOSURE_PC_OR_METHOD));
+    asm_mov32(a, RCX, RAX);
+    asm_alu_imm32(a, AND, RCX, (BLOCK_CACHE - 1) << 4);
+    asm_imm(a, RSI, (uint64_t)(uintptr_t)c->j->block_cache);
+    asm_alu(a, ADD, RCX, RSI);
+    asm_alu_load(a, CMP, RAX, AT(RCX, 0));
+    asm_jcc(a, IF_NOT_EQUAL, no);
+    asm_jmp_mem(a, AT(RCX, 8));
+}
+
+/* --- identity --- */
+
+static void prim_code_class(struct compiler *c, struct label *no)
+{
+    struct assembler *a = &c->a;
+
+    emit_class_index(a);
+    asm_mov32(a, RCX, RAX);
+    asm_shift32(a, SHR, RCX, 10);
+    asm_load(a, RCX,
+             AT_INDEX(RBX, RCX, 8, offsetof(struct heap, class_table)));
+    asm_alu_imm32(a, AND, RAX, 1023);
+    asm_load(a, RAX, AT_INDEX(RCX, RAX, 8, 0));
+    answer(c);
+}
+
+static void prim_code_identical(struct compiler *c, struct label *no)
+{
+    asm_alu_load(&c->a, CMP, RDX, argument(c, 0));
+    asm_jcc(&c->a, IF_NOT_EQUAL, no);
+    asm_load(&c->a, RAX, HEAP(true_));
+    answer(c);
+}
+
+/* --- all --- */
+
+static void fast_cases(struct compiler *c, cached_primitive p,
+                       struct label *no)
+{
+    if (p == prim_at && c->num_args == 1)
+        prim_code_at(c, no, false);
+    else if (p == prim_string_at && c->num_args == 1)
+        prim_code_at(c, no, true);
+    else if (p == prim_at_put && c->num_args == 2)
+        prim_code_at_put(c, no, false);
+    else if (p == prim_string_at_put && c->num_args == 2)
+        prim_code_at_put(c, no, true);
+    else if (p == prim_size && c->num_args == 0)
+        prim_code_size(c, no);
+    else if (p == prim_full_block_value)
+        prim_code_value(c, no);
+    else if (p == prim_class && c->num_args == 0)
+        prim_code_class(c, no);
+    else if (p == prim_identical && c->num_args == 1)
+        prim_code_identical(c, no);
+}
+
+static void call_primitive(struct compiler *c, cached_primitive p)
+{
+    asm_imm(&c->a, RAX, (uint64_t)(uintptr_t)p);
+    asm_load_label(&c->a, RCX, &c->pool[0].label);
+    asm_imm32(&c->a, RSI, c->num_args);
+    asm_jmp_to(&c->a, c->j->stubs.primitive);
+}
+
+bool compile_primitive(struct compiler *c)
+{
+    cached_primitive p = vm_primitive_of(c->method);
+    struct label no = LABEL_INIT;
+
+    if (!p || p == prim_marker)
+        return false;
+    if ((uintptr_t)p < QUICK_MAX) {
+        quick_method(c, (unsigned)(uintptr_t)p);
+        return true;
+    }
+    fast_cases(c, p, &no);
+    asm_bind(&c->a, &no);
+    call_primitive(c, p);
+    return true;
+}

@@ -1,0 +1,245 @@
+/*
+ * jit_private.h - what the files of vm/jit share.
+ *
+ * From bytecodes to running code:
+ *   jit_decode.c   both bytecode sets as one list of operations, verified
+ *   jit_compile.c  the simulated operand stack and the code of operations
+ *   jit_arith.c    ... of arithmetic and comparison
+ *   jit_prims.c    ... of methods that begin with a primitive
+ *   jit_stubs.c    code that all methods share; going in and out of C
+ *   jit_send.c     inline caches: linking, unlinking
+ *   jit_runtime.c  what machine code calls in C
+ *   jit_frames.c   native and bytecode pcs; interpreted frames taken over
+ *   jit_zone.c     memory of code, finding and forgetting it, the collector
+ *   jit_debug.c    listing and counters
+ *
+ * Registers in machine code: rsp is the Smalltalk stack pointer, rbp the
+ * frame, rbx the vm; r12 may hold the receiver; all others are scratch. A
+ * call has its receiver in rdx and its cache tag in ecx and answers in rax,
+ * receiver and arguments popped. C runs on its own stack (vm->c_sp).
+ */
+#pragma once
+
+#include "vm/frame.h"
+#include "vm/jit/asm_x64.h"
+#include "vm/jit/jit.h"
+
+enum {
+    ZONE_BYTES = 8 << 20,
+    CODE_BUCKETS = 4096,
+    COUNTERS = 8192,
+    BLOCK_CACHE = 1024,
+    PIC_CASES = 6,
+    THRESHOLD_DEFAULT = 8, /* activations before a method is compiled */
+    MAX_DEPTH = 100,       /* operands of a compiled frame */
+};
+
+/* Where in a method's machine code C or another frame can be active. */
+enum point_kind {
+    POINT_RESUME,  /* nothing awaited: the value popped on entry is pushed */
+    POINT_CALL,    /* after a call of the runtime */
+    POINT_SEND,    /* sends: `selector` is a literal's number */
+    POINT_SUPER,
+    POINT_SPECIAL, /* a send whose selector is a special one */
+    POINT_EXIT,    /* a call that goes on in the interpreter */
+};
+
+struct compiler;
+
+struct point {
+    uint32_t native;   /* offset of the return address in the code */
+    uint32_t bytecode; /* offset in the body of what is executed next */
+    uint8_t kind;
+    uint8_t argc;
+    uint16_t selector;
+    uint32_t hash;     /* of the selector while linked, else 0 */
+};
+
+enum code_kind { CODE_METHOD, CODE_PIC, CODE_MEGAMORPHIC, CODE_REFUSED };
+
+/* A piece of machine code. */
+struct jit_code {
+    enum code_kind kind;
+    oop method;         /* or block; of a megamorphic stub: the selector */
+    uint32_t start;     /* offset of an embedded block's body; 0: none */
+    int copied;         /* values that a block's closure must have; -1 */
+    uint8_t *base;      /* executable address */
+    uint32_t bytes;
+    uint8_t *checked;   /* entry that compares the receiver's class to ecx */
+    uint8_t *entry;
+    oop *pool;          /* writable; pool[0] is method */
+    unsigned pool_count, num_points, cases; /* cases: of a PIC */
+    struct point *points;
+    bool young;         /* the pool may have young oops */
+    bool forgotten;     /* nothing new may run it */
+    struct jit_code *next; /* in its bucket */
+};
+
+struct jit_stubs {
+    uint8_t *enter;          /* void (struct vm *): called from C */
+    uint8_t *resume;         /* after C: on with the vm's registers */
+    uint8_t *miss;           /* a send's cache does not fit */
+    uint8_t *return_to_interpreter;
+    uint8_t *primitive;      /* rax: function, rcx: method, esi: argc */
+    uint8_t *safepoint, *safepoint_no_switch;
+    uint8_t *return_slow, *block_return_slow; /* rsi: the answer */
+    uint8_t *must_be_boolean; /* rsi: the value */
+    uint8_t *read_only;      /* rsi object, rdx value, rcx index */
+    uint8_t *remember, *widow, *identical, *class_of, *follow; /* leaves */
+    uint8_t *context;        /* thisContext */
+    uint8_t *process;
+    uint8_t *full_block;     /* rsi: literal, rdx: flags; pops */
+    uint8_t *block;          /* rsi: args, rdx: copied, rcx: body; pops */
+    uint8_t *new_array;      /* rsi: size, rdx: filled; pops */
+    uint8_t *slot_mediated;  /* rsi: index */
+    uint8_t *store_mediated; /* rsi: index, rdx: value */
+    uint8_t *super_above;    /* rsi: the class below */
+    uint8_t *run_block;      /* rdx: closure that fits no code, rsi: argc */
+    /* r10 op r11, by special selector: r10 is the result or 0 */
+    uint8_t *arithmetic[16];
+};
+
+struct jit {
+    uint8_t *exec, *write;   /* the zone's two addresses */
+    uint32_t used, stubs_end;
+    struct jit_code **codes; /* in the order of their addresses */
+    unsigned num_codes, codes_room;
+    struct jit_code *buckets[CODE_BUCKETS];
+    uint8_t counters[COUNTERS];
+    /* Full blocks that have code, by cache_index: machine code looks here. */
+    struct block_entry {
+        oop block;
+        uint8_t *entry;
+    } block_cache[BLOCK_CACHE];
+    struct jit_stubs stubs;
+    unsigned threshold;
+    uint64_t epoch;          /* counts flushes */
+    struct jit_stats {
+        uint64_t compiled, refused, flushes, forgotten, loops, taken_over;
+        uint64_t misses, links, pics, megamorphic, unlinks, code_bytes;
+        uint64_t compile_usecs;
+    } stats;
+};
+
+static inline uint32_t block_cache_index(oop block)
+{
+    return (uint32_t)(block >> 4) & (BLOCK_CACHE - 1);
+}
+static inline uint8_t *writable(const struct jit *j, const uint8_t *exec)
+{
+    return j->write + (exec - j->exec);
+}
+
+/* --- jit_zone.c --- */
+
+/* Room for `bytes` of code, or NULL: full. */
+uint8_t *zone_take(struct vm *vm, uint32_t bytes);
+/* Gives back what a piece did not use. */
+void zone_end(struct vm *vm, const uint8_t *end);
+/* Enters a new piece, which the zone then owns. False: no memory. */
+bool zone_add(struct vm *vm, struct jit_code *code);
+/* The piece that an address lies in; NULL: none (a stub). */
+struct jit_code *zone_at(const struct vm *vm, const uint8_t *address);
+/* Code of a method, or an embedded block in it; NULL: none. */
+struct jit_code *zone_find(struct vm *vm, oop method, uint32_t start);
+
+/* --- jit_decode.c --- */
+
+enum op_kind {
+    OP_REFUSED, OP_NOP,
+    OP_PUSH_SLOT, OP_PUSH_SLOT_MEDIATED, OP_PUSH_TEMP, OP_PUSH_LITERAL,
+    OP_PUSH_VARIABLE, OP_PUSH_SELF, OP_PUSH_NIL, OP_PUSH_TRUE, OP_PUSH_FALSE,
+    OP_PUSH_VALUE, OP_PUSH_CONTEXT, OP_PUSH_PROCESS, OP_DUP, OP_POP,
+    OP_PUSH_REMOTE, OP_STORE_REMOTE,
+    OP_STORE_SLOT, OP_STORE_SLOT_MEDIATED, OP_STORE_TEMP, OP_STORE_VARIABLE,
+    OP_NEW_ARRAY, OP_BLOCK, OP_FULL_BLOCK,
+    OP_JUMP, OP_JUMP_TRUE, OP_JUMP_FALSE,
+    OP_SEND, OP_SUPER, OP_SUPER_ABOVE, OP_SPECIAL,
+    OP_RETURN, OP_BLOCK_RETURN, /* of the top */
+    OP_RETURN_SELF, OP_RETURN_TRUE, OP_RETURN_FALSE, OP_RETURN_NIL,
+    OP_BLOCK_RETURN_NIL,
+};
+
+/* One bytecode with its extensions, whichever set it is of. */
+struct op {
+    uint8_t kind;
+    bool pops;       /* a store that pops */
+    uint32_t index;  /* slot, temp, literal, special number, array size */
+    uint32_t n;      /* arguments of a send, the temp of a remote one,
+                        copied values of a block; filled: of an array */
+    uint32_t args;   /* of a block */
+    uint32_t next;   /* offset of the bytecode after it */
+    uint32_t target; /* of a jump; end of an embedded block's body */
+    oop value;       /* OP_PUSH_VALUE */
+};
+
+struct op jit_decode(oop method, uint32_t at);
+/* Operands that an operation takes and leaves. */
+int op_pops(const struct op *op);
+int op_pushes(const struct op *op);
+
+/* What verification learns of the bytecode at an offset. */
+struct place {
+    int16_t depth;   /* operands before it; -1: never reached */
+    bool is_target, is_loop;
+};
+
+/* Verifies a method's body from offset `from` (an embedded block's body ends
+ * at `end`). places[] has an element for each byte of the method. False: it
+ * cannot be compiled. */
+bool jit_verify(oop method, uint32_t from, uint32_t end, bool embedded,
+                int depth, struct place *places);
+
+/* --- jit_compile.c --- */
+
+/* Machine code for a method, full block, or embedded block; NULL: refused
+ * (and remembered), or no room even after a flush. Flushing changes epoch. */
+struct jit_code *jit_compile(struct vm *vm, oop method, uint32_t start,
+                             oop closure);
+
+/* --- jit_stubs.c --- */
+
+void stubs_make(struct vm *vm, struct assembler *a);
+/* Compares the receiver's class in rdx to ecx, leaves it in eax. */
+void emit_class_index(struct assembler *a);
+
+/* --- jit_frames.c --- */
+
+const struct point *point_at(const struct jit_code *code,
+                             const uint8_t *native);
+/* All frames go on interpreted. */
+void frames_to_bytecode(struct vm *vm);
+/* Counts a call; is that one often enough to compile the method? */
+bool frames_count(struct vm *vm, oop method);
+
+/* --- jit_send.c --- */
+
+uint8_t *jit_miss(struct vm *vm);
+uint8_t *jit_super_above(struct vm *vm, oop class);
+/* Machine code for a method that is about to be called, or NULL: interpret.
+ * May flush. */
+struct jit_code *jit_code_for(struct vm *vm, oop method);
+
+/* --- jit_runtime.c --- */
+
+void runtime_primitive(struct vm *vm, int result);
+void runtime_safepoint(struct vm *vm);
+void runtime_safepoint_no_switch(struct vm *vm);
+void runtime_return(struct vm *vm, oop answer);
+void runtime_block_return(struct vm *vm, oop answer);
+void runtime_must_be_boolean(struct vm *vm, oop value);
+void runtime_read_only(struct vm *vm, oop o, oop value, uint64_t index);
+void runtime_remember(struct vm *vm, oop o);
+uint64_t runtime_identical(struct vm *vm, oop a, oop b);
+oop runtime_class_of(struct vm *vm, oop o);
+oop runtime_context(struct vm *vm);
+oop runtime_process(struct vm *vm);
+oop runtime_full_block(struct vm *vm, uint64_t literal, uint64_t flags);
+oop runtime_block(struct vm *vm, uint64_t args, uint64_t copied,
+                  uint64_t body);
+oop runtime_new_array(struct vm *vm, uint64_t n, uint64_t filled);
+oop runtime_slot(struct vm *vm, uint64_t index);
+void runtime_store_slot(struct vm *vm, uint64_t index, oop value);
+oop runtime_follow(struct vm *vm, oop o);
+void runtime_run_block(struct vm *vm, uint64_t argc);
+void runtime_widow(struct vm *vm, oop *fp);

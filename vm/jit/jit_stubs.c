@@ -1,0 +1,451 @@
+/*
+ * jit_stubs.c - machine code that all methods share: in from C, out to C and
+ * to the interpreter, and arithmetic on floats.
+ *
+ * C runs on its own stack. Three ways to call it from machine code:
+ *   a transition  the registers go into the vm, C may collect, build frames,
+ *                 switch processes; `resume` goes on with what the vm says
+ *   a leaf        C moves nothing; arguments are pushed, the result replaces
+ *                 the first one, and all registers are kept
+ *   a primitive   as prim.h says
+ * r10 and r11 are nobody's: stubs of arithmetic use no others.
+ */
+#include "vm/jit/jit_private.h"
+
+#define VM(field) AT(RBX, offsetof(struct vm, field))
+#define HEAP(field) AT(RBX, offsetof(struct heap, field))
+
+static const enum reg saved_by_c[] = { RBX, RBP, R12, R13, R14, R15 };
+enum { NUM_SAVED = 6, ALIGNMENT = 8 };
+
+static uint8_t *here(struct assembler *a)
+{
+    asm_align(a, 16);
+    return (uint8_t *)(uintptr_t)(a->exec + a->used);
+}
+
+static void call_c(struct assembler *a, const void *function)
+{
+    asm_imm(a, RAX, (uint64_t)(uintptr_t)function);
+    asm_call_reg(a, RAX);
+}
+
+#define CALL_C(a, function) call_c((a), (const void *)(uintptr_t)(function))
+
+/* The registers go into the vm, the return address as its pc. */
+static void to_c(struct assembler *a)
+{
+    asm_pop_mem(a, VM(pc));
+    asm_store(a, VM(sp), RSP);
+    asm_store(a, VM(fp), RBP);
+    asm_load(a, RSP, VM(c_sp));
+    asm_mov(a, RDI, RBX);
+}
+
+/* --- in and out --- */
+
+static void make_enter(struct jit_stubs *s, struct assembler *a,
+                       const uint8_t *zone)
+{
+    struct label leave = LABEL_INIT;
+    int i;
+
+    s->enter = here(a);
+    for (i = 0; i < NUM_SAVED; i++)
+        asm_push(a, saved_by_c[i]);
+    asm_alu_imm(a, SUB, RSP, ALIGNMENT);
+    asm_mov(a, RBX, RDI);
+    asm_store(a, VM(c_sp), RSP);
+
+    s->resume = (uint8_t *)(uintptr_t)(a->exec + a->used);
+    asm_load(a, RSP, VM(sp));
+    asm_load(a, RBP, VM(fp));
+    asm_load(a, RCX, VM(pc));
+    asm_imm(a, RDX, (uint64_t)(uintptr_t)zone);
+    asm_mov(a, RAX, RCX);
+    asm_alu(a, SUB, RAX, RDX);
+    asm_alu_imm(a, CMP, RAX, ZONE_BYTES);
+    asm_jcc(a, IF_NOT_BELOW, &leave);
+    asm_pop(a, RAX);
+    asm_push(a, RCX);
+    asm_ret(a, 0);
+
+    s->return_to_interpreter = here(a);
+    asm_pop(a, RCX);
+    asm_push(a, RAX);
+    asm_shift(a, SAR, RCX, 3);
+    asm_load(a, RDX, AT(RBP, 8 * FRAME_METHOD));
+    asm_lea(a, RCX, AT_INDEX(RDX, RCX, 1, 8));
+    asm_store(a, VM(pc), RCX);
+    asm_store(a, VM(sp), RSP);
+    asm_store(a, VM(fp), RBP);
+    asm_bind(a, &leave);
+    asm_load(a, RSP, VM(c_sp));
+    asm_alu_imm(a, ADD, RSP, ALIGNMENT);
+    for (i = NUM_SAVED; i-- > 0;)
+        asm_pop(a, saved_by_c[i]);
+    asm_ret(a, 0);
+}
+
+/* --- calls of C --- */
+
+static uint8_t *transition(struct jit_stubs *s, struct assembler *a,
+                           const void *function)
+{
+    uint8_t *start = here(a);
+
+    to_c(a);
+    call_c(a, function);
+    asm_jmp_to(a, s->resume);
+    return start;
+}
+
+/* C answers an entry to run with its receiver in rdx, or NULL: resume. */
+static uint8_t *find_and_run(struct jit_stubs *s, struct assembler *a,
+                             const void *function)
+{
+    uint8_t *start = here(a);
+
+    to_c(a);
+    call_c(a, function);
+    asm_test(a, RAX, RAX);
+    asm_jcc_to(a, IF_EQUAL, s->resume);
+    asm_load(a, RSP, VM(sp));
+    asm_load(a, RBP, VM(fp));
+    asm_load32(a, RCX, VM(argc));
+    asm_load(a, RDX, AT_INDEX(RSP, RCX, 8, 0));
+    asm_push_mem(a, VM(pc));
+    asm_jmp_reg(a, RAX);
+    return start;
+}
+
+static void make_primitive(struct jit_stubs *s, struct assembler *a)
+{
+    struct label failed = LABEL_INIT, reload = LABEL_INIT;
+
+    s->primitive = here(a);
+    to_c(a);
+    asm_store(a, VM(method), RCX);
+    asm_store(a, VM(code_primitive), RAX);
+    asm_store32(a, VM(argc), RSI);
+    asm_call_reg(a, RAX);
+    asm_alu32(a, OR, RAX, RAX);
+    asm_jcc(a, IF_NOT_EQUAL, &failed);
+    asm_alu_mem8_imm(a, CMP, VM(reload), 0);
+    asm_jcc(a, IF_NOT_EQUAL, &reload);
+    asm_load(a, RSP, VM(sp));
+    asm_pop(a, RAX);
+    asm_push_mem(a, VM(pc));
+    asm_ret(a, 0);
+    asm_bind(a, &failed);
+    asm_mov(a, RDI, RBX);
+    asm_mov32(a, RSI, RAX);
+    CALL_C(a, runtime_primitive);
+    asm_bind(a, &reload);
+    asm_store8_imm(a, VM(reload), 0);
+    asm_jmp_to(a, s->resume);
+}
+
+static const enum reg volatile_regs[] = { RAX, RCX, RDX, RSI, RDI,
+                                          R8,  R9,  R10, R11 };
+enum { NUM_VOLATILE = 9 };
+
+static uint8_t *leaf(struct assembler *a, const void *function, int args,
+                     bool answers)
+{
+    uint8_t *start = here(a);
+    int i, first = 8 * (NUM_VOLATILE + args);
+
+    for (i = 0; i < NUM_VOLATILE; i++)
+        asm_push(a, volatile_regs[i]);
+    asm_load(a, RSI, AT(RSP, first));
+    if (args > 1)
+        asm_load(a, RDX, AT(RSP, first - 8));
+    asm_mov(a, RDI, RBX);
+    asm_store(a, VM(sp), RSP);
+    asm_load(a, RSP, VM(c_sp));
+    call_c(a, function);
+    asm_load(a, RSP, VM(sp));
+    if (answers)
+        asm_store(a, AT(RSP, first), RAX);
+    for (i = NUM_VOLATILE; i-- > 0;)
+        asm_pop(a, volatile_regs[i]);
+    asm_ret(a, (unsigned)(8 * (args - (answers ? 1 : 0))));
+    return start;
+}
+
+/* --- floats: r10 op r11, both integers or SmallFloats --- */
+
+/* Value of the oop in `r`, spoiling it, into `xmm`; `other` is kept. */
+static void number_to_xmm(struct assembler *a, unsigned xmm, enum reg r,
+                          enum reg other, struct label *rebase,
+                          struct label *refuse)
+{
+    struct label is_int = LABEL_INIT, zero = LABEL_INIT, done = LABEL_INIT;
+
+    asm_test8_imm(a, r, TAG_FLOAT);
+    asm_jcc(a, IF_EQUAL, &is_int);
+    asm_shift(a, SHR, r, 3);
+    asm_alu_imm(a, CMP, r, 1);
+    asm_jcc(a, IF_NOT_ABOVE, &zero);
+    asm_to_xmm(a, 2, other);
+    asm_load_label(a, other, rebase);
+    asm_alu(a, ADD, r, other);
+    asm_from_xmm(a, other, 2);
+    asm_bind(a, &zero);
+    asm_shift(a, ROR, r, 1);
+    asm_to_xmm(a, xmm, r);
+    asm_jmp(a, &done);
+    asm_bind(a, &is_int);
+    asm_test8_imm(a, r, TAG_INTEGER);
+    asm_jcc(a, IF_EQUAL, refuse);
+    asm_to_xmm(a, 2, other);
+    asm_shift(a, SAR, r, 3);
+    asm_int_to_double(a, xmm, r);
+    asm_double_to_int(a, other, xmm);
+    asm_alu(a, CMP, r, other); /* only what a double holds exactly */
+    asm_from_xmm(a, other, 2);
+    asm_jcc(a, IF_NOT_EQUAL, refuse);
+    asm_bind(a, &done);
+}
+
+/* The oop of xmm0 in r10 if it is a SmallFloat. */
+static void xmm_to_float(struct assembler *a, struct label *rebase,
+                         struct label *refuse)
+{
+    struct label zero = LABEL_INIT;
+
+    asm_from_xmm(a, R10, 0);
+    asm_shift(a, ROL, R10, 1);
+    asm_alu_imm(a, CMP, R10, 1);
+    asm_jcc(a, IF_NOT_ABOVE, &zero);
+    asm_load_label(a, R11, rebase);
+    asm_alu(a, SUB, R10, R11);
+    asm_jcc(a, IF_BELOW, refuse);
+    asm_alu_imm(a, CMP, R10, 1);
+    asm_jcc(a, IF_NOT_ABOVE, refuse);
+    asm_mov(a, R11, R10);
+    asm_shift(a, SHR, R11, 61);
+    asm_jcc(a, IF_NOT_EQUAL, refuse);
+    asm_bind(a, &zero);
+    asm_shift(a, SHL, R10, 3);
+    asm_alu_imm(a, OR, R10, TAG_FLOAT);
+    asm_ret(a, 0);
+}
+
+static void refuse_zero_divisor(struct assembler *a, struct label *refuse)
+{
+    asm_from_xmm(a, R10, 1);
+    asm_alu(a, ADD, R10, R10); /* both zeros */
+    asm_jcc(a, IF_EQUAL, refuse);
+}
+
+static void answer_comparison(struct assembler *a, int special)
+{
+    struct label no = LABEL_INIT, yes = LABEL_INIT;
+    bool swapped = special == 2 || special == 4; /* x < y is y > x */
+
+    asm_compare_doubles(a, swapped ? 1 : 0, swapped ? 0 : 1);
+    if (special <= 3) {
+        asm_jcc(a, IF_NOT_ABOVE, &no);
+    } else if (special <= 5) {
+        asm_jcc(a, IF_BELOW, &no);
+    } else {
+        asm_jcc(a, IF_PARITY, special == 6 ? &no : &yes);
+        asm_jcc(a, special == 6 ? IF_NOT_EQUAL : IF_EQUAL, &no);
+    }
+    asm_bind(a, &yes);
+    asm_load(a, R10, HEAP(true_));
+    asm_ret(a, 0);
+    asm_bind(a, &no);
+    asm_load(a, R10, HEAP(false_));
+    asm_ret(a, 0);
+}
+
+/* `special` is the special selector's number: + - < > <= >= = ~= * /. */
+static uint8_t *float_operation(struct assembler *a, int special)
+{
+    static const enum sse operation[10] = {
+        [0] = ADDSD, [1] = SUBSD, [8] = MULSD, [9] = DIVSD,
+    };
+    struct label refuse = LABEL_INIT, rebase = LABEL_INIT, go = LABEL_INIT;
+    uint8_t *start = here(a);
+
+    asm_test8_imm(a, R10, TAG_FLOAT); /* one of them must be a float */
+    asm_jcc(a, IF_NOT_EQUAL, &go);
+    asm_test8_imm(a, R11, TAG_FLOAT);
+    asm_jcc(a, IF_EQUAL, &refuse);
+    asm_bind(a, &go);
+    number_to_xmm(a, 0, R10, R11, &rebase, &refuse);
+    number_to_xmm(a, 1, R11, R10, &rebase, &refuse);
+    if (special == 9)
+        refuse_zero_divisor(a, &refuse);
+    if (operation[special]) {
+        asm_sse(a, operation[special], 0, 1);
+        xmm_to_float(a, &rebase, &refuse);
+    } else {
+        answer_comparison(a, special);
+    }
+    asm_bind(a, &refuse);
+    asm_imm32(a, R10, 0);
+    asm_ret(a, 0);
+    asm_align(a, 8);
+    asm_bind(a, &rebase);
+    asm_word(a, FLOAT_REBASE);
+    return start;
+}
+
+/* --- SmallIntegers: r10 op r11 --- */
+
+static void refuse_unless_ints(struct assembler *a, struct label *refuse)
+{
+    asm_test8_imm(a, R10, TAG_INTEGER);
+    asm_jcc(a, IF_EQUAL, refuse);
+    asm_test8_imm(a, R11, TAG_INTEGER);
+    asm_jcc(a, IF_EQUAL, refuse);
+}
+
+/* Floored division: the quotient, or the modulo. The one quotient that does
+ * not fit is of the smallest integer and -1: negative divisors are refused
+ * but for the modulo. */
+static uint8_t *division(struct assembler *a, bool modulo)
+{
+    struct label refuse = LABEL_INIT, exact = LABEL_INIT;
+    uint8_t *start = here(a);
+
+    refuse_unless_ints(a, &refuse);
+    asm_alu_imm(a, CMP, R11, TAG_INTEGER);
+    asm_jcc(a, IF_NOT_GREATER, &refuse);
+    asm_push(a, RAX);
+    asm_push(a, RDX);
+    asm_mov(a, RAX, R10);
+    asm_shift(a, SAR, RAX, 3);
+    asm_shift(a, SAR, R11, 3);
+    asm_cqo(a);
+    asm_idiv(a, R11);
+    asm_test(a, RDX, RDX);
+    asm_jcc(a, IF_NOT_NEGATIVE, &exact);
+    asm_alu_imm(a, SUB, RAX, 1);
+    asm_alu(a, ADD, RDX, R11);
+    asm_bind(a, &exact);
+    asm_lea(a, R10, AT_INDEX(modulo ? RDX : RAX, NO_REG, 1, 0));
+    asm_shift(a, SHL, R10, 3);
+    asm_alu_imm(a, OR, R10, TAG_INTEGER);
+    asm_pop(a, RDX);
+    asm_pop(a, RAX);
+    asm_ret(a, 0);
+    asm_bind(a, &refuse);
+    asm_imm32(a, R10, 0);
+    asm_ret(a, 0);
+    return start;
+}
+
+/* Left as long as no bit is lost, right by up to 63. */
+static uint8_t *bit_shift(struct assembler *a)
+{
+    struct label refuse = LABEL_INIT, right = LABEL_INIT, lost = LABEL_INIT;
+    uint8_t *start = here(a);
+
+    refuse_unless_ints(a, &refuse);
+    asm_shift(a, SAR, R11, 3);
+    asm_test(a, R11, R11);
+    asm_jcc(a, IF_NEGATIVE, &right);
+    asm_alu_imm(a, CMP, R11, 60);
+    asm_jcc(a, IF_GREATER, &refuse);
+    asm_alu_imm(a, SUB, R10, TAG_INTEGER);
+    asm_push(a, RCX);
+    asm_push(a, RDX);
+    asm_mov(a, RCX, R11);
+    asm_mov(a, R11, R10);
+    asm_shift_cl(a, SHL, R10);
+    asm_mov(a, RDX, R10);
+    asm_shift_cl(a, SAR, RDX);
+    asm_alu(a, CMP, RDX, R11);
+    asm_pop(a, RDX);
+    asm_pop(a, RCX);
+    asm_jcc(a, IF_NOT_EQUAL, &lost);
+    asm_alu_imm(a, OR, R10, TAG_INTEGER);
+    asm_ret(a, 0);
+    asm_bind(a, &right);
+    asm_alu_imm(a, CMP, R11, -60);
+    asm_jcc(a, IF_LESS, &refuse);
+    asm_push(a, RCX);
+    asm_imm32(a, RCX, 0);
+    asm_alu(a, SUB, RCX, R11);
+    asm_shift_cl(a, SAR, R10);
+    asm_pop(a, RCX);
+    asm_alu_imm(a, AND, R10, ~TAG_MASK);
+    asm_alu_imm(a, OR, R10, TAG_INTEGER);
+    asm_ret(a, 0);
+    asm_bind(a, &lost);
+    asm_bind(a, &refuse);
+    asm_imm32(a, R10, 0);
+    asm_ret(a, 0);
+    return start;
+}
+
+/* --- pieces for code elsewhere --- */
+
+/* The class index of the receiver in rdx, into eax. An immediate's is its
+ * tag. */
+void emit_class_index(struct assembler *a)
+{
+    uint32_t immediate;
+
+    asm_mov32(a, RAX, RDX);
+    asm_alu_imm32(a, AND, RAX, TAG_MASK);
+    immediate = asm_jcc_short(a, IF_NOT_EQUAL);
+    asm_load32(a, RAX, AT(RDX, 0));
+    asm_alu_imm32(a, AND, RAX, HDR_CLASS_MASK);
+    asm_here_short(a, immediate);
+}
+
+#define TRANSITION(f) transition(s, a, (const void *)(uintptr_t)(f))
+#define LEAF(f, args, answers) \
+    leaf(a, (const void *)(uintptr_t)(f), (args), (answers))
+
+void stubs_make(struct vm *vm, struct assembler *a)
+{
+    struct jit_stubs *s = &vm->jit->stubs;
+    int i;
+
+    make_enter(s, a, a->exec);
+    make_primitive(s, a);
+    s->miss = find_and_run(s, a, (const void *)(uintptr_t)jit_miss);
+    s->super_above =
+        find_and_run(s, a, (const void *)(uintptr_t)jit_super_above);
+    s->safepoint = TRANSITION(runtime_safepoint);
+    s->safepoint_no_switch = TRANSITION(runtime_safepoint_no_switch);
+    s->return_slow = TRANSITION(runtime_return);
+    s->block_return_slow = TRANSITION(runtime_block_return);
+    s->must_be_boolean = TRANSITION(runtime_must_be_boolean);
+    s->read_only = TRANSITION(runtime_read_only);
+    s->context = TRANSITION(runtime_context);
+    s->process = TRANSITION(runtime_process);
+    s->full_block = TRANSITION(runtime_full_block);
+    s->block = TRANSITION(runtime_block);
+    s->new_array = TRANSITION(runtime_new_array);
+    s->slot_mediated = TRANSITION(runtime_slot);
+    s->store_mediated = TRANSITION(runtime_store_slot);
+    s->run_block = TRANSITION(runtime_run_block);
+    s->remember = LEAF(runtime_remember, 1, false);
+    s->identical = LEAF(runtime_identical, 2, true);
+    s->class_of = LEAF(runtime_class_of, 1, true);
+    s->follow = LEAF(runtime_follow, 1, true);
+    s->widow = LEAF(runtime_widow, 1, false);
+    for (i = 0; i < 10; i++)
+        s->arithmetic[i] = float_operation(a, i);
+    s->arithmetic[10] = division(a, true);
+    s->arithmetic[12] = bit_shift(a);
+    s->arithmetic[13] = division(a, false);
+    here(a);
+}
+
+void jit_run(struct vm *vm)
+{
+    void (*enter)(struct vm *) =
+        (void (*)(struct vm *))(uintptr_t)vm->jit->stubs.enter;
+
+    vm->reload = false;
+    enter(vm);
+}

@@ -1,0 +1,303 @@
+/*
+ * jit_zone.c - where machine code lives, and when it goes.
+ *
+ * Owns the zone: the shared stubs, then pieces of code one after another.
+ * When it is full everything but the stubs is thrown away; the frames that
+ * ran it go on interpreted, and what is hot comes back soon. The same happens
+ * before a full collection, so machine code is seen by scavenges only: there,
+ * pieces whose pools have young oops are roots.
+ */
+#include "vm/jit/jit_private.h"
+#include "vm/platform.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- life --- */
+
+static int make_zone(struct vm *vm, struct jit *j)
+{
+    struct assembler a;
+    void *write, *exec;
+
+    if (plat_code_zone(ZONE_BYTES, &write, &exec) < 0)
+        return -1;
+    j->write = write;
+    j->exec = exec;
+    asm_init(&a, write, exec, ZONE_BYTES);
+    stubs_make(vm, &a);
+    j->used = j->stubs_end = (a.used + 63) & ~63u;
+    vm->code_start = (uint64_t)(uintptr_t)exec;
+    vm->code_bytes = ZONE_BYTES;
+    vm->return_to_interpreter = j->stubs.return_to_interpreter;
+    return 0;
+}
+
+int jit_init(struct vm *vm)
+{
+    struct jit *j;
+
+    if (!vm->options.jit)
+        return 0;
+    j = calloc(1, sizeof *j);
+    if (!j)
+        return -1;
+    vm->jit = j;
+    j->threshold = vm->options.jit_threshold < 0
+                       ? THRESHOLD_DEFAULT
+                       : (unsigned)vm->options.jit_threshold;
+    if (j->threshold > UINT8_MAX - 1)
+        j->threshold = UINT8_MAX - 1;
+    if (make_zone(vm, j) == 0)
+        return 0;
+    free(j);
+    vm->jit = NULL;
+    return -1;
+}
+
+static void free_code(struct jit_code *c)
+{
+    free(c->points);
+    free(c);
+}
+
+void jit_destroy(struct vm *vm)
+{
+    struct jit *j = vm->jit;
+    unsigned i;
+
+    if (!j)
+        return;
+    for (i = 0; i < j->num_codes; i++)
+        free_code(j->codes[i]);
+    free(j->codes);
+    free(j);
+    vm->jit = NULL;
+}
+
+/* --- room --- */
+
+uint8_t *zone_take(struct vm *vm, uint32_t bytes)
+{
+    struct jit *j = vm->jit;
+
+    if (bytes > ZONE_BYTES - j->used)
+        return NULL;
+    return j->exec + j->used;
+}
+
+void zone_end(struct vm *vm, const uint8_t *end)
+{
+    vm->jit->used = (uint32_t)(end - vm->jit->exec + 15) & ~15u;
+}
+
+/* --- finding --- */
+
+static struct jit_code **bucket(struct jit *j, oop method)
+{
+    return &j->buckets[(method >> 4 ^ method >> 16) & (CODE_BUCKETS - 1)];
+}
+
+static void enter_bucket(struct jit *j, struct jit_code *c)
+{
+    struct jit_code **b = bucket(j, c->method);
+
+    if (c->kind == CODE_PIC)
+        return;
+    c->next = *b;
+    *b = c;
+}
+
+bool zone_add(struct vm *vm, struct jit_code *c)
+{
+    struct jit *j = vm->jit;
+
+    if (j->num_codes == j->codes_room) {
+        unsigned room = j->codes_room ? 2 * j->codes_room : 256;
+        struct jit_code **codes = realloc(j->codes, room * sizeof *codes);
+
+        if (!codes)
+            return false;
+        j->codes = codes;
+        j->codes_room = room;
+    }
+    j->codes[j->num_codes++] = c;
+    enter_bucket(j, c);
+    return true;
+}
+
+struct jit_code *zone_at(const struct vm *vm, const uint8_t *address)
+{
+    struct jit_code *const *codes = vm->jit->codes;
+    unsigned low = 0, high = vm->jit->num_codes;
+
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+
+        if (codes[middle]->base > address)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    if (low == 0 || address >= codes[low - 1]->base + codes[low - 1]->bytes)
+        return NULL;
+    return codes[low - 1];
+}
+
+struct jit_code *zone_find(struct vm *vm, oop method, uint32_t start)
+{
+    struct jit_code *c;
+
+    for (c = *bucket(vm->jit, method); c; c = c->next)
+        if (c->method == method && c->start == start &&
+            c->kind != CODE_MEGAMORPHIC)
+            return c;
+    return NULL;
+}
+
+/* --- forgetting --- */
+
+static void forget_tables(struct vm *vm)
+{
+    struct jit *j = vm->jit;
+
+    memset(j->buckets, 0, sizeof j->buckets);
+    memset(j->block_cache, 0, sizeof j->block_cache);
+}
+
+void jit_flush(struct vm *vm)
+{
+    struct jit *j = vm->jit;
+    unsigned i;
+
+    if (!j || !j->num_codes)
+        return;
+    frames_to_bytecode(vm);
+    vm->reload = true;
+    for (i = 0; i < j->num_codes; i++)
+        free_code(j->codes[i]);
+    j->num_codes = 0;
+    j->used = j->stubs_end;
+    j->epoch++;
+    j->stats.flushes++;
+    forget_tables(vm);
+    vm_flush_caches(vm);
+}
+
+static void leave_bucket(struct jit *j, struct jit_code *c)
+{
+    struct jit_code **p = bucket(j, c->method);
+
+    for (; *p; p = &(*p)->next)
+        if (*p == c) {
+            *p = c->next;
+            return;
+        }
+}
+
+/* Frames that run the code finish in it: it stays until the next flush, found
+ * by nobody. */
+void jit_forget(struct vm *vm, oop method)
+{
+    struct jit *j = vm->jit;
+    struct jit_code *c, *next;
+    bool found = false;
+
+    if (!j)
+        return;
+    for (c = *bucket(j, method); c; c = next) {
+        next = c->next;
+        if (c->method != method || c->kind == CODE_MEGAMORPHIC)
+            continue;
+        leave_bucket(j, c);
+        c->forgotten = true;
+        j->stats.forgotten++;
+        found = true;
+    }
+    if (!found)
+        return;
+    memset(j->block_cache, 0, sizeof j->block_cache);
+    vm_flush_caches(vm);
+}
+
+void jit_changed(struct vm *vm, oop method)
+{
+    struct jit_code *c;
+
+    if (!vm->jit)
+        return;
+    for (c = *bucket(vm->jit, method); c; c = c->next)
+        if (c->method == method && c->kind != CODE_MEGAMORPHIC) {
+            jit_flush(vm);
+            return;
+        }
+}
+
+/* --- the collector --- */
+
+static bool is_young_code(struct vm *vm, struct jit_code *c)
+{
+    unsigned i;
+
+    for (i = 0; i < c->pool_count; i++)
+        if (heap_is_young(&vm->heap, c->pool[i]))
+            return true;
+    return heap_is_young(&vm->heap, c->method);
+}
+
+static void visit_code(struct vm *vm, struct jit_code *c, heap_visitor visit)
+{
+    oop old = c->method;
+    unsigned i;
+
+    for (i = 0; i < c->pool_count; i++)
+        c->pool[i] = visit(&vm->heap, c->pool[i]);
+    if (c->kind == CODE_PIC)
+        return;
+    leave_bucket(vm->jit, c);
+    c->method = c->pool_count ? c->pool[0] : visit(&vm->heap, old);
+    if (!c->forgotten)
+        enter_bucket(vm->jit, c);
+}
+
+void jit_visit_roots(struct vm *vm, heap_visitor visit)
+{
+    struct jit *j = vm->jit;
+    unsigned i;
+
+    if (!j)
+        return;
+    for (i = 0; i < j->num_codes; i++) {
+        struct jit_code *c = j->codes[i];
+
+        if (!c->young)
+            continue;
+        visit_code(vm, c, visit);
+        c->young = is_young_code(vm, c);
+    }
+    for (i = 0; i < BLOCK_CACHE; i++)
+        if (heap_is_young(&vm->heap, j->block_cache[i].block))
+            j->block_cache[i].block = 0;
+}
+
+void jit_follow_forwarders(struct vm *vm)
+{
+    struct jit *j = vm->jit;
+    unsigned i, k;
+
+    if (!j)
+        return;
+    for (i = 0; i < j->num_codes; i++) {
+        struct jit_code *c = j->codes[i];
+
+        if (c->kind != CODE_PIC && is_forwarder(c->method)) {
+            jit_flush(vm);
+            return;
+        }
+        for (k = 0; k < c->pool_count; k++) {
+            c->pool[k] = heap_follow(c->pool[k]);
+            c->young |= heap_is_young(&vm->heap, c->pool[k]);
+        }
+    }
+    memset(j->block_cache, 0, sizeof j->block_cache);
+}
