@@ -56,6 +56,28 @@ void usb_page_free(struct usb_memory m)
         free_pages[free_count++] = m;
 }
 
+/* --- registers --- */
+
+struct bits {
+    volatile uint32_t *reg;
+    uint32_t mask, value;
+};
+
+static bool bits_are(void *arg)
+{
+    const struct bits *b = arg;
+
+    return (*b->reg & b->mask) == b->value;
+}
+
+int usb_wait_bits(volatile uint32_t *reg, uint32_t mask, uint32_t value,
+                  uint64_t usecs)
+{
+    struct bits b = { reg, mask, value };
+
+    return irq_wait(bits_are, &b, usecs);
+}
+
 /* --- transfers --- */
 
 bool usb_gone(const struct usb_device *d)

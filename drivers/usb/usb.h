@@ -177,6 +177,9 @@ bool usb_busy(void);
 /* All devices below are gone for good: the controller is dead. Any context.
  */
 void usb_hub_died(struct usb_hub *h);
+/* Waits until the masked bits of a register are so. 0 or -ETIMEDOUT. */
+int usb_wait_bits(volatile uint32_t *reg, uint32_t mask, uint32_t value,
+                  uint64_t usecs);
 /* A page that devices may be told about, cleared; bytes NULL: none left. */
 struct usb_memory usb_page(void);
 void usb_page_free(struct usb_memory m);

@@ -61,28 +61,6 @@ enum { /* extended capabilities: 7 */
 static struct xhci controllers[CONTROLLERS];
 static unsigned controller_count;
 
-/* --- waiting for registers --- */
-
-struct bits {
-    volatile uint32_t *reg;
-    uint32_t mask, value;
-};
-
-static bool bits_are(void *arg)
-{
-    const struct bits *b = arg;
-
-    return (*b->reg & b->mask) == b->value;
-}
-
-static int wait_bits(volatile uint32_t *reg, uint32_t mask, uint32_t value,
-                     uint64_t usecs)
-{
-    struct bits b = { reg, mask, value };
-
-    return irq_wait(bits_are, &b, usecs);
-}
-
 /* --- a controller that fails --- */
 
 void xhci_died(struct xhci *x, const char *why)
@@ -159,7 +137,7 @@ static void resume_port(volatile uint32_t *reg, bool is_super)
         clock_delay(20000);
     }
     write_port(reg, LINK_U0 << 5 | PORT_LINK_WRITE);
-    wait_bits(reg, PORT_LINK, LINK_U0 << 5, 100000);
+    usb_wait_bits(reg, PORT_LINK, LINK_U0 << 5, 100000);
 }
 
 static int port_reset(struct usb_hub *h, unsigned port)
@@ -178,7 +156,8 @@ static int port_reset(struct usb_hub *h, unsigned port)
         write_port(reg, PORT_WARM_RESET);
     else
         write_port(reg, PORT_RESET);
-    error = wait_bits(reg, PORT_RESET | PORT_ENABLED, PORT_ENABLED, 800000);
+    error = usb_wait_bits(reg, PORT_RESET | PORT_ENABLED, PORT_ENABLED,
+                          800000);
     write_port(reg, *reg & PORT_CHANGES);
     clock_delay(10000);
     return *reg & PORT_CONNECTED ? error : -ENODEV;
@@ -209,7 +188,7 @@ static void take_from_firmware(struct xhci *x, volatile uint32_t *cap)
 {
     if (*cap & LEGACY_BIOS) {
         *cap |= LEGACY_OS;
-        if (wait_bits(cap, LEGACY_BIOS, 0, 1000000)) {
+        if (usb_wait_bits(cap, LEGACY_BIOS, 0, 1000000)) {
             klog("%s: the firmware does not let go; taken anyway\n", x->name);
             *cap &= ~(uint32_t)LEGACY_BIOS;
         }
@@ -257,12 +236,12 @@ static int reset(struct xhci *x)
     volatile uint32_t *op = x->operational;
 
     op[USBCMD] &= ~(uint32_t)(CMD_RUN | CMD_INTERRUPTS);
-    if (wait_bits(op + USBSTS, STS_HALTED, STS_HALTED, 100000))
+    if (usb_wait_bits(op + USBSTS, STS_HALTED, STS_HALTED, 100000))
         return -ETIMEDOUT;
     op[USBCMD] |= CMD_RESET;
     clock_delay(1000); /* some answer nothing for a while */
-    if (wait_bits(op + USBCMD, CMD_RESET, 0, 1000000) ||
-        wait_bits(op + USBSTS, STS_NOT_READY, 0, 1000000))
+    if (usb_wait_bits(op + USBCMD, CMD_RESET, 0, 1000000) ||
+        usb_wait_bits(op + USBSTS, STS_NOT_READY, 0, 1000000))
         return -ETIMEDOUT;
     return op[PAGESIZE] & 1 ? 0 : -ENODEV; /* pages of 4 KiB */
 }
@@ -349,7 +328,7 @@ static int run(struct xhci *x, struct pci_device *dev)
     x->runtime[IMOD] = MODERATION;
     x->runtime[IMAN] = IMAN_PENDING | IMAN_ENABLE;
     op[USBCMD] |= CMD_RUN | CMD_INTERRUPTS;
-    return wait_bits(op + USBSTS, STS_HALTED, 0, 100000);
+    return usb_wait_bits(op + USBSTS, STS_HALTED, 0, 100000);
 }
 
 /* Older Intel chips leave the ports to EHCI until told (7 series data

@@ -29,12 +29,13 @@ MEDIA = {
     "usb-stick-ovmf": lambda stick, disk: [
         "-bios", OVMF] + usb_stick(stick) + [
         "-device", "usb-kbd", "-device", "usb-mouse"],
+    "usb-stick-ehci": lambda stick, disk: usb_stick(stick, "usb-ehci"),
 }
 
 
-def usb_stick(stick):
+def usb_stick(stick, controller="qemu-xhci"):
     return ["-drive", "file=%s,format=raw,if=none,id=s" % stick,
-            "-device", "qemu-xhci", "-device", "usb-storage,drive=s"]
+            "-device", controller, "-device", "usb-storage,drive=s"]
 
 
 def start(medium, iso, disk, run):

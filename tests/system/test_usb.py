@@ -44,7 +44,8 @@ def type_into_workspace(m):
     return w
 
 
-@pytest.mark.parametrize("controller", ["qemu-xhci", "nec-usb-xhci"])
+@pytest.mark.parametrize("controller", ["qemu-xhci", "nec-usb-xhci",
+                                        "usb-ehci", "ich9-usb-ehci1"])
 def test_keyboard_and_mouse(controller):
     with desktop("keyboard-" + controller, "-device", controller, "-device",
                  "usb-kbd", "-device", "usb-mouse") as m:
@@ -64,6 +65,16 @@ def test_every_kind_of_interrupt(machine, controller):
         m.expect(r"Keyboard, [^\n]*\n")
         assert "the clock does" not in m.text()
         assert m.ask("3+4") == "7"
+
+
+def test_slow_devices_of_ehci_are_left_to_its_companions():
+    with boot("companions", "-device", "ich9-usb-ehci1,id=e",
+              "-device", "ich9-usb-uhci1,masterbus=e.0,firstport=0",
+              "-device", "usb-hub", words=["repl"]) as m:
+        assert "UHCI controller at" in m.text()
+        assert "left to the companion controller" in m.text()
+        m.qmp("device_add", driver="usb-kbd", id="k", port="2")
+        m.expect(r"ehci0 port 2: [^\n]*Keyboard, [^\n]*\n")
 
 
 def test_they_work_behind_a_hub():
@@ -139,10 +150,10 @@ def test_pulling_a_hub_pulls_what_hangs_on_it():
 
 # -- sticks --
 
-def stick(path, *more, **properties):
+def stick(path, *more, controller="qemu-xhci", **properties):
     device = "usb-storage,drive=s,id=st" + "".join(
         ",%s=%s" % p for p in properties.items())
-    return ["-device", "qemu-xhci", "-drive", "file=%s,format=raw,if=none,"
+    return ["-device", controller, "-drive", "file=%s,format=raw,if=none,"
             "id=s%s" % (path, "".join("," + o for o in more)),
             "-device", device]
 
@@ -150,9 +161,11 @@ def stick(path, *more, **properties):
 SAVE = "Smalltalk snapshot: true andQuit: false"
 
 
-def test_a_stick_is_pulled_and_comes_back(tmp_path):
+@pytest.mark.parametrize("controller", ["qemu-xhci", "usb-ehci"])
+def test_a_stick_is_pulled_and_comes_back(controller, tmp_path):
     disk = shutil.copy(built("blank-disk.img"), tmp_path / "stick.img")
-    with boot("hot-stick", *stick(disk, serial="A1"), words=["repl"]) as m:
+    device = stick(disk, serial="A1", controller=controller)
+    with boot("hot-stick-" + controller, *device, words=["repl"]) as m:
         assert "store: on usb0p2" in m.text()
         assert m.ask(SAVE) == "false"
         m.qmp("device_del", id="st")
@@ -162,7 +175,7 @@ def test_a_stick_is_pulled_and_comes_back(tmp_path):
         again(m, disk, "A1")
         m.expect(r"store: on usb0p2 again\r\n")
         assert m.ask(SAVE) == "false"
-    with boot("hot-stick-after", *stick(disk, serial="A1")) as m:
+    with boot("hot-stick-after", *device) as m:
         m.until("Smalltalk at: #Kept", "42")
 
 
