@@ -139,6 +139,8 @@ static void read_madt(const struct table *t)
     const uint8_t *p = (const uint8_t *)(m + 1);
     const uint8_t *end = (const uint8_t *)t + t->length;
 
+    if (t->length < sizeof *m)
+        return;
     facts.local_apic = m->local_apic;
     while (p + 2 <= end && p[1] >= 2 && p + p[1] <= end) {
         read_madt_entry(p);

@@ -49,6 +49,8 @@ UNIT_EXTRA_fuzz_fat := $(UNIT_EXTRA_test_fat)
 UNIT_EXTRA_fuzz_partition := $(UNIT_EXTRA_test_partition)
 UNIT_EXTRA_fuzz_store := drivers/block.c
 $(FUZZ:%=$(T)/%): tests/fuzz/fuzz.h
+$(T)/fuzz_acpi: kernel/acpi.c
+$(T)/fuzz_store: kernel/store.c
 $(foreach t,$(FUZZ),$(eval $(T)/$(t): $(UNIT_EXTRA_$(t))))
 $(T)/%: tests/fuzz/%.c $(UNIT_VM) $(wildcard tests/unit/plat_stub.c)
 	$(call say,TEST,$*)

@@ -101,7 +101,7 @@ static size_t seed(unsigned i, uint8_t *to)
     struct rsdp *r = (void *)to;
     struct fadt *f = (void *)(to + FADT);
 
-    if (i > 1)
+    if (i > 2)
         return 0;
     r->revision = i ? 0 : 2;
     r->rsdt = XSDT;
@@ -120,6 +120,8 @@ static size_t seed(unsigned i, uint8_t *to)
                HEADER + sizeof aml);
     memcpy(to + (i ? DSDT : SSDT) + HEADER, aml, sizeof aml);
     make_table(to, i ? SSDT : DSDT, i ? "SSDT" : "DSDT", HEADER);
+    if (i == 2) /* shorter than what every MADT has */
+        make_table(to, MADT, "APIC", HEADER + 2);
     mend(to, MEMORY);
     return MEMORY;
 }
