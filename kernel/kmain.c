@@ -4,6 +4,7 @@
  *
  * Words of the command line (cmdline.h):
  *   image=NAME       the image to run, of those in the store
+ *   choose           ask which of the saved images to run
  *   fresh            the image that the boot loader brought, even so
  *   image.args=...   the rest of the line, for the image
  *   headless         tell the image that nobody watches (image.args does too)

@@ -12,6 +12,7 @@
 #include "drivers/block.h"
 #include "drivers/input.h"
 #include "kernel/assets.h"
+#include "kernel/choose.h"
 #include "kernel/clock.h"
 #include "kernel/cmdline.h"
 #include "kernel/cpu.h"
@@ -49,7 +50,9 @@ void platform_init(const struct boot_info *boot, const struct cmdline *c)
     const char *zone = cmdline_get(c, "tz"); /* minutes east of UTC */
     uint64_t free_bytes;
 
-    /* The image that was saved last, unless the boot menu names one. */
+    /* The image that was saved last, unless somebody names one. */
+    if ((!name || !*name) && cmdline_get(c, "choose"))
+        name = choose_image();
     if (!name || !*name)
         name = store_name(0) ? store_name(0) : "aerostat";
     snprintf(image_path, sizeof image_path, "/%.*s.image", STORE_NAME_MAX,
@@ -254,24 +257,50 @@ static const char *store_key(const char *path)
     return key;
 }
 
+static char image_warning[200];
+
+const char *plat_image_warning(void)
+{
+    return image_warning[0] ? image_warning : NULL;
+}
+
+static struct plat_image *open_stored(const char *name, uint64_t *size,
+                                      const char **why)
+{
+    open_image.store = store_open(store_key(name), size, why);
+    if (!open_image.store)
+        return NULL;
+    if (*why) {
+        snprintf(image_warning, sizeof image_warning,
+                 "%s; this is the state before it", *why);
+        klog("image: %s\n", image_warning);
+    }
+    return &open_image;
+}
+
+/* What somebody saved is never passed over in silence: with images in the
+ * store the delivered one runs only when asked for. */
 struct plat_image *plat_image_open(const char *name, uint64_t *size,
                                    const char **why)
 {
+    bool anything_saved = store_name(0) != NULL;
+    static char line[200];
+
     memset(&open_image, 0, sizeof open_image);
-    if (!prefer_ram || !ram_image.bytes)
-        open_image.store = store_open(store_key(name), size, why);
-    if (open_image.store)
+    if ((!prefer_ram || !ram_image.bytes) && open_stored(name, size, why))
         return &open_image;
-    if (!ram_image.bytes) {
-        if (!store_device())
-            *why = "no image: no disk has one, and the boot loader "
-                   "brought none";
-        return NULL;
+    if (ram_image.bytes && (prefer_ram || !anything_saved)) {
+        *size = ram_image.bytes;
+        return &open_image;
     }
-    if (!prefer_ram && store_name(0))
-        klog("image: %s; taking the delivered one\n", *why);
-    *size = ram_image.bytes;
-    return &open_image;
+    if (ram_image.bytes) {
+        snprintf(line, sizeof line, "%s; the boot menu's \"as it was "
+                 "delivered\" starts without it", *why);
+        *why = line;
+    } else if (!store_device()) {
+        *why = "no image: no disk has one, and the boot loader brought none";
+    }
+    return NULL;
 }
 
 struct plat_image *plat_image_create(const char *name, uint64_t size,

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "drivers/block.h"
@@ -58,6 +59,7 @@ static struct block_device *device;
 static uint64_t total_blocks;
 static struct slot slots[SLOTS]; /* magic 0: free, or not to be trusted */
 static bool damaged[SLOTS];      /* header right, bytes wrong: free to reuse */
+static bool unreadable[SLOTS];   /* perhaps only now: given up by a save */
 static uint64_t last_generation; /* the highest ever seen here */
 static struct store_image image;
 static _Alignas(64) uint8_t buffer[BUFFER_BLOCKS * BLOCK];
@@ -184,6 +186,7 @@ int store_mount(struct block_device *d)
     total_blocks = super.blocks;
     last_generation = 0;
     memset(damaged, 0, sizeof damaged);
+    memset(unreadable, 0, sizeof unreadable);
     load_slots();
     return 0;
 }
@@ -249,10 +252,28 @@ static uint64_t extent_sum(const struct slot *s, int *error)
     return sum;
 }
 
+static void give_up(unsigned i)
+{
+    damaged[i] = true;
+    slots[i].magic = 0;
+}
+
+/* Why nothing was opened, or an older state than the newest. */
+static char message[160];
+
+static const char *say_skipped(const char *name, int error)
+{
+    snprintf(message, sizeof message,
+             "the last save of \"%.40s\" cannot be used (%s)", name,
+             error ? "its sectors cannot be read" : "its checksum is wrong");
+    return message;
+}
+
 struct store_image *store_open(const char *name, uint64_t *size,
                                const char **why)
 {
     uint64_t below = UINT64_MAX;
+    const char *skipped = NULL;
     int i;
 
     *why = device ? "no such image in the store" : "no store on any disk";
@@ -265,15 +286,15 @@ struct store_image *store_open(const char *name, uint64_t *size,
             image = (struct store_image){ .slot = slots[i],
                                           .slot_index = i };
             *size = slots[i].size;
+            *why = skipped;
             return &image;
         }
-        *why = error ? "the image's sectors cannot be read"
-                     : "the image's checksum is wrong";
+        *why = skipped = say_skipped(name, error);
         below = slots[i].generation;
-        if (!error) {
-            damaged[i] = true;
-            slots[i].magic = 0;
-        }
+        if (error)
+            unreadable[i] = true;
+        else
+            give_up(i);
     }
     return NULL;
 }
@@ -319,6 +340,14 @@ int store_read(struct store_image *im, void *bytes, uint64_t n)
 }
 
 /* --- writing --- */
+
+/* The state that could be read is not the one to be written over. */
+static void give_up_unreadable(void)
+{
+    for (unsigned i = 0; i < SLOTS; i++)
+        if (unreadable[i] && slots[i].magic)
+            give_up(i);
+}
 
 /* Whether `a` still needs its extent while `writing` replaces it. */
 static bool in_the_way(const struct slot *s, unsigned replaced, uint64_t first,
@@ -382,14 +411,23 @@ struct store_image *store_create(const char *name, uint64_t size,
         *why = "an image's name has 1 to 63 bytes";
     else if (last_generation == GENERATION_MAX)
         *why = "the store cannot count this save";
-    else if ((i = slot_to_replace(name)) < 0)
-        *why = "the store has no slot left";
     if (*why)
         return NULL;
+    give_up_unreadable();
+    i = slot_to_replace(name);
+    if (i < 0) {
+        *why = "the store has no slot left";
+        return NULL;
+    }
     s.blocks = blocks_for(size ? size : 1);
     s.first = find_extent(i, s.blocks);
     if (!s.first) {
-        *why = "the store is full";
+        snprintf(message, sizeof message,
+                 "the store is full: it has %llu MB, and there is no room "
+                 "for another %llu MB in one piece",
+                 (unsigned long long)(total_blocks * BLOCK >> 20),
+                 (unsigned long long)(size >> 20) + 1);
+        *why = message;
         return NULL;
     }
     s.generation = last_generation + 1;

@@ -33,7 +33,8 @@ int store_format(struct block_device *d);
 /* The device in use, or NULL. */
 struct block_device *store_device(void);
 
-/* Newest complete state of image `name`; NULL: *why says so in a line. */
+/* Newest complete state of image `name`; *why is NULL, or says in a line why
+ * it is not the last save. NULL: *why says why there is none. */
 struct store_image *store_open(const char *name, uint64_t *size,
                                const char **why);
 /* A new state under `name`; the one before stays valid until store_close

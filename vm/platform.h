@@ -75,6 +75,9 @@ int plat_image_write(struct plat_image *im, const void *bytes, uint64_t n);
 /* Closes; for a save, commits if `ok`, else drops it. 0, or -1: not saved. */
 int plat_image_close(struct plat_image *im, bool ok);
 
+/* What a user should know of the image that was opened, in a line (an older
+ * state was taken); NULL: nothing. */
+const char *plat_image_warning(void);
 /* Name of saved image `index` where there is a store, the newest first; NULL
  * past the end. */
 const char *plat_image_saved(unsigned index);

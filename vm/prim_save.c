@@ -19,6 +19,12 @@ int prim_save_place(struct vm *vm, int argc)
     return prim_answer_new(vm, argc, string_or_nil(vm, plat_image_place()));
 }
 
+int prim_image_warning(struct vm *vm, int argc)
+{
+    return prim_answer_new(vm, argc,
+                           string_or_nil(vm, plat_image_warning()));
+}
+
 /* Name of the saved image `index` from 1, or nil. */
 int prim_saved_image(struct vm *vm, int argc)
 {

@@ -11,7 +11,7 @@ import pytest
 from conftest import built
 from desktop import (bring_to_front, centre, click_text, dialog, no_dialog,
                      open_from_world_menu, press, window)
-from machine import BUILD, PASS_STATUS, Machine, pvh
+from machine import PASS_STATUS, TOP, Machine, pvh
 
 MB = 1 << 20
 
@@ -184,3 +184,175 @@ def test_the_bar_moves_while_a_save_writes(tmp_path):
         assert seen[:peak] == sorted(seen[:peak]), seen
         saved(m)
         assert "the store on virtio0p2" in m.ask("World noteTexts")
+
+
+# -- a full store --
+
+def small_disk(tmp_path, megabytes):
+    """A disk like `make run`'s whose store has little room."""
+    disk = str(tmp_path / "small.img")
+    subprocess.run(["sh", "iso/mkdisk.sh", disk, str(megabytes),
+                    "7A05E7A0-4D70-4E4F-B00B-5A11BA110001", "build/mkstore"],
+                   cwd=TOP, check=True)
+    return disk
+
+
+def test_a_full_store_is_told_and_loses_nothing(tmp_path):
+    disk = small_disk(tmp_path, 160)  # the store has 120 MB
+    args = pvh(built("aerostat.image")) + virtio(disk)
+    with desktop(args, "full-before") as m:
+        w = write_in_workspace(m, "first")
+        open_from_world_menu(m, "save")
+        saved(m)
+        m.ask("Smalltalk at: #Ballast put: (ByteArray new: 130000000). 1")
+        m.type(" second")
+        open_from_world_menu(m, "save")
+        text = dialog(m, "Not saved", "disks-6-full")
+        assert "the store is full" in text
+        assert "What was saved before is untouched" in text
+        press(m, "OK")
+        no_dialog(m)
+        # The machine goes on, and knows that it is not saved.
+        assert m.ask("SaveRecord default isUnsaved") == "true"
+        bring_to_front(m, "Workspace")
+        click_text(m, w)
+        m.type("!")
+        m.until(w + " codePane string includes: $!", "true")
+    with desktop(args, "full-after") as m:
+        assert (m.ask("(World windowNamed: 'Workspace') codePane string") ==
+                "'first'")
+        assert m.ask("SaveRecord default isUnsaved") == "false"
+
+
+# -- quitting --
+
+def test_quit_asks_only_when_something_is_unsaved(tmp_path):
+    disk = shutil.copy(built("blank-disk.img"), tmp_path / "disk.img")
+    args = pvh(built("aerostat.image")) + virtio(disk)
+    with desktop(args, "quit-nothing") as m:
+        # Looking around changes nothing.
+        open_from_world_menu(m, "open...", "System Browser")
+        window(m, "System Browser")
+        open_from_world_menu(m, "quit")
+        assert m.wait() == PASS_STATUS
+    with desktop(args, "quit-asks") as m:
+        w = write_in_workspace(m, "6 * 7")
+        m.key("alt", "p")
+        m.until("%s codePane string" % w, "'6 * 7 42'")
+        open_from_world_menu(m, "quit")
+        text = dialog(m, "Quit?", "disks-7-quit")
+        assert "1 expression evaluated" in text
+        assert 'text in "Workspace"' in text
+        press(m, "Cancel")
+        no_dialog(m)
+        assert m.ask("3 + 4") == "7"
+        open_from_world_menu(m, "quit")
+        dialog(m, "Quit?")
+        press(m, "Save and quit")
+        assert m.wait() == PASS_STATUS
+    with desktop(args, "quit-saved") as m:
+        assert m.ask("%s codePane string" % w) == "'6 * 7 42'"
+        assert m.ask("World noteTexts") == "#()"
+        m.ask("Object compile: 'quitTest ^ 1'. 1")
+        open_from_world_menu(m, "quit")
+        assert "1 change of code" in dialog(m, "Quit?")
+        press(m, "Quit without saving")
+        assert m.wait() == PASS_STATUS
+    with desktop(args, "quit-unsaved") as m:
+        # Given up knowingly: nobody is asked about it again.
+        m.until("World isNil", "false")
+        time.sleep(1)
+        assert m.ask("World dialog") == "nil"
+        assert m.ask("Object includesSelector: #quitTest") == "false"
+
+
+# -- several images --
+
+def test_save_as_makes_another_image_and_one_can_be_chosen(tmp_path):
+    disk = shutil.copy(built("blank-disk.img"), tmp_path / "disk.img")
+    args = pvh(built("aerostat.image")) + virtio(disk)
+    with desktop(args, "save-as") as m:
+        w = write_in_workspace(m, "one")
+        open_from_world_menu(m, "save")
+        saved(m)
+        click_text(m, w)
+        m.key("end")
+        m.type(" two")
+        open_from_world_menu(m, "save as...")
+        dialog(m, "Save image as", "disks-8-save-as")
+        m.type("a/b\n")
+        m.until("World dialog contentsText", "'A name has no slashes.'")
+        m.key("ctrl", "a")
+        m.type("second\n")
+        m.until("ImageStore imageNames", "#('second' 'aerostat')")
+        m.until("TaskBar imageName", "'second'")
+        m.screenshot("disks-9-saved-as")
+        # Over one that is there only when the user says so.
+        open_from_world_menu(m, "save as...")
+        dialog(m, "Save image as")
+        m.type("aerostat\n")
+        assert 'called "aerostat" already' in dialog(m, "Please confirm")
+        press(m, "Cancel")
+        no_dialog(m)
+    with desktop(args, "save-as-last") as m:
+        assert m.ask("TaskBar imageName") == "'second'"
+        assert m.ask("%s codePane string" % w) == "'one two'"
+    args[args.index("-append") + 1] += " choose"
+    with Machine(args, name="disks-choose") as m:
+        m.expect("Which shall start")
+        assert "1  second" in m.text() and "2  aerostat" in m.text()
+        m.screenshot("disks-10-choose")
+        m.key("2")
+        m.prompt()
+        assert m.ask("TaskBar imageName") == "'aerostat'"
+        assert m.ask("%s codePane string" % w) == "'one'"
+
+
+# -- changes that a crash left behind --
+
+def test_accepted_changes_survive_a_crash_and_are_offered(tmp_path):
+    disk = shutil.copy(built("blank-disk.img"), tmp_path / "disk.img")
+    args = pvh(built("aerostat.image")) + virtio(disk)
+    with desktop(args, "crash-before") as m:
+        m.ask("Object subclass: #Kept instanceVariableNames: '' "
+              "classVariableNames: '' package: 'Crash'")
+        m.ask("Kept compile: 'saved ^ 1'. 1")
+        open_from_world_menu(m, "save")
+        saved(m)
+        m.ask("(Browser open) selectClass: Kept. 1")
+        b = window(m, "System Browser")
+        click_text(m, b)
+        m.key("ctrl", "a")
+        m.type("lost\n^ 'here!'")
+        m.key("alt", "s")
+        m.until("Kept includesSelector: #lost", "true")
+    with desktop(args, "crash-after") as m:
+        text = dialog(m, "Recover changes?", "disks-11-recover")
+        assert text.startswith("'One change was made after the last save")
+        assert m.ask("Kept includesSelector: #lost") == "false"
+        press(m, "Not now")
+        no_dialog(m)
+        open_from_world_menu(m, "changes...", "recover lost changes...")
+        dialog(m, "Recover changes?")
+        press(m, "File them in")
+        m.until("Kept includesSelector: #lost", "true")
+        m.screenshot("disks-12-recovered")
+        assert m.ask("Kept new lost") == "'here!'"
+        assert m.ask("SaveRecord default isUnsaved") == "true"
+        open_from_world_menu(m, "save")
+        saved(m)
+    with desktop(args, "crash-settled") as m:
+        time.sleep(1)
+        assert m.ask("World dialog") == "nil"
+        assert m.ask("Kept new lost") == "'here!'"
+
+
+def test_a_machine_that_never_saved_offers_its_changes_too(tmp_path):
+    disk = shutil.copy(built("blank-disk.img"), tmp_path / "disk.img")
+    args = pvh(built("aerostat.image")) + virtio(disk)
+    with desktop(args, "unsaved-before") as m:
+        m.ask("Object compile: 'neverSaved ^ 3'. 1")
+    with desktop(args, "unsaved-after") as m:
+        dialog(m, "Recover changes?")
+        press(m, "File them in")
+        m.until("Object new respondsTo: #neverSaved", "true")

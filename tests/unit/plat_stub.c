@@ -156,6 +156,7 @@ int plat_image_close(struct plat_image *im, bool ok)
 
 /* --- what no unit test needs --- */
 
+const char *plat_image_warning(void) { return NULL; }
 const char *plat_image_place(void) { return NULL; }
 const char *plat_image_saved(unsigned index) { return NULL; }
 bool plat_disk(unsigned index, struct plat_disk *disk) { return false; }

@@ -171,6 +171,7 @@ int plat_image_close(struct plat_image *im, bool ok)
     return r;
 }
 
+const char *plat_image_warning(void) { return NULL; }
 const char *plat_image_place(void) { return ""; }
 const char *plat_image_saved(unsigned index) { return NULL; }
 
