@@ -22,7 +22,7 @@
 #include "kernel/pci.h"
 #include "kernel/vmm.h"
 
-enum { CONTROLLERS = 4, POLL_USECS = 4000 };
+enum { CONTROLLERS = 4, POLL_USECS = 4000, RETURN_USECS = 1000 * 1000 };
 enum { /* capability registers: 5.3 */
     HCSPARAMS1 = 0x04 / 4, HCSPARAMS2 = 0x08 / 4, HCCPARAMS1 = 0x10 / 4,
     DBOFF = 0x14 / 4, RTSOFF = 0x18 / 4,
@@ -181,6 +181,22 @@ static void power_ports(struct xhci *x)
         clock_delay(20000);
 }
 
+static unsigned connected_ports(struct xhci *x)
+{
+    unsigned count = 0;
+
+    for (unsigned port = 1; port <= x->controller.root.ports; port++)
+        count += *port_register(x, port) & PORT_CONNECTED;
+    return count;
+}
+
+static bool all_back(void *arg)
+{
+    struct xhci *x = arg;
+
+    return connected_ports(x) >= x->expected;
+}
+
 /* --- extended capabilities --- */
 
 /* The firmware drove the controller until now: 4.22.1. */
@@ -235,6 +251,7 @@ static int reset(struct xhci *x)
 {
     volatile uint32_t *op = x->operational;
 
+    x->expected = connected_ports(x);
     op[USBCMD] &= ~(uint32_t)(CMD_RUN | CMD_INTERRUPTS);
     if (usb_wait_bits(op + USBSTS, STS_HALTED, STS_HALTED, 100000))
         return -ETIMEDOUT;
@@ -399,6 +416,9 @@ static int probe(struct pci_device *dev)
     klog("%s: xHCI %x.%02x, %u ports\n", x->name, x->version >> 8,
          x->version & 0xff, root->ports);
     power_ports(x);
+    /* SuperSpeed links take their time, and one of them may be the stick
+     * that we came from. */
+    irq_wait(all_back, x, RETURN_USECS);
     usb_hub_start(root);
     return 0;
 }

@@ -74,6 +74,7 @@ struct xhci {
     unsigned context_bytes;   /* 32 or 64 */
     unsigned version;
     unsigned slot_count;
+    unsigned expected; /* ports in use before the controller was reset */
     uint32_t super_ports; /* bit n: port n speaks USB 3 */
     uint64_t *contexts;   /* device context base addresses, 6.1 */
     struct xhci_ring commands, events;
