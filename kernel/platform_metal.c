@@ -352,6 +352,11 @@ const char *plat_image_place(void)
     return place;
 }
 
+bool plat_image_plugged(void)
+{
+    return !store_device() || !block_gone(store_device());
+}
+
 /* --- disks --- */
 
 bool plat_disk(unsigned index, struct plat_disk *disk)

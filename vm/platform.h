@@ -84,6 +84,8 @@ const char *plat_image_saved(unsigned index);
 /* Where saves go, in words ("the store on sata0p2"; "" where the image's name
  * says it); NULL: nowhere yet. */
 const char *plat_image_place(void);
+/* False while the disk that saves go to is unplugged. */
+bool plat_image_plugged(void);
 
 /* --- disks that could become the place for images --- */
 

@@ -25,6 +25,12 @@ int prim_image_warning(struct vm *vm, int argc)
                            string_or_nil(vm, plat_image_warning()));
 }
 
+int prim_save_plugged(struct vm *vm, int argc)
+{
+    return prim_answer(vm, argc, plat_image_plugged() ? vm->heap.true_
+                                                      : vm->heap.false_);
+}
+
 /* Name of the saved image `index` from 1, or nil. */
 int prim_saved_image(struct vm *vm, int argc)
 {

@@ -179,6 +179,24 @@ def test_a_stick_is_pulled_and_comes_back(controller, tmp_path):
         m.until("Smalltalk at: #Kept", "42")
 
 
+def test_the_desktop_tells_of_a_pulled_stick(tmp_path):
+    disk = shutil.copy(built("blank-disk.img"), tmp_path / "stick.img")
+    with desktop("told", *stick(disk, serial="A1"), "-device",
+                 "usb-mouse") as m:
+        bar = "(World taskBar statusText includesSubstring: 'pulled out')"
+        assert m.ask(bar) == "false"
+        m.qmp("device_del", id="st")
+        m.until(bar, "true")
+        m.screenshot("usb-pulled")
+        open_from_world_menu(m, "save")
+        m.until("World submorphs anySatisfy: [:e | "
+                "e isKindOf: DialogMorph]", "true")
+        m.screenshot("usb-not-saved")
+        assert "not plugged in" in m.ask("ImageStore lastError")
+        again(m, disk, "A1")
+        m.until(bar, "false")
+
+
 def again(m, path, serial):
     m.qmp("blockdev-add", **{
         "driver": "raw", "node-name": "again",

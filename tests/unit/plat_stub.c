@@ -158,6 +158,7 @@ int plat_image_close(struct plat_image *im, bool ok)
 
 const char *plat_image_warning(void) { return NULL; }
 const char *plat_image_place(void) { return NULL; }
+bool plat_image_plugged(void) { return true; }
 const char *plat_image_saved(unsigned index) { return NULL; }
 bool plat_disk(unsigned index, struct plat_disk *disk) { return false; }
 int plat_disk_format(const char *name, const char **why) { return -1; }

@@ -173,6 +173,7 @@ int plat_image_close(struct plat_image *im, bool ok)
 
 const char *plat_image_warning(void) { return NULL; }
 const char *plat_image_place(void) { return ""; }
+bool plat_image_plugged(void) { return true; }
 const char *plat_image_saved(unsigned index) { return NULL; }
 
 /* Disks are the host's affair. */
