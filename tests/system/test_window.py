@@ -5,19 +5,13 @@ import time
 import pytest
 
 import window
-from conftest import hosted
+from cuis import (CONTENTS, MENU_OPEN, MENU_SAVE, OPEN_WORKSPACE, PRINTED,
+                  TEXT, CuisDesktop, pixel, until)
 from window import Window
 
 pytestmark = pytest.mark.skipif(
     window.missing() is not None,
     reason="skipped: %s is not here" % window.missing())
-
-
-def until(condition, what, timeout=60):
-    deadline = time.time() + timeout
-    while not condition():
-        assert time.time() < deadline, what
-        time.sleep(0.1)
 
 
 def test_a_click_before_any_motion_arrives_where_the_pointer_is(image):
@@ -52,77 +46,44 @@ def row(picture, y):
     return picture[2][y * width:(y + 1) * width]
 
 
-def pixel(picture, x, y):
-    at = (y * picture[0] + x) * 3
-    return picture[2][at:at + 3]
+# -- Cuis --
 
-
-# -- Cuis: its desktop is always at the same pixels --
-
-DESKTOP = (40, 100)         # bare background
-MENU_OPEN = (85, 126)       # in the World menu that a click there opens
-OPEN_WORKSPACE = (145, 172)
-MENU_SAVE = (80, 286)
-TASK_BAR = (900, 520)
-
-
-class Cuis(Window):
-    def desktop(self):
-        until(lambda: pixel(self.picture(), *TASK_BAR) == b"\x7f\x7f\x7f",
-              "no desktop")
-
-    def evaluate(self, expression, file):
-        """Types it into the text that has the focus and does it; answers
-        what it has written into `file`."""
-        path = os.path.join(self.directory, file)
-        self.key("End", "Return")
-        self.type("(DirectoryEntry currentDirectory // '%s') "
-                  "forceWriteStreamDo: [:s | %s]" % (file, expression))
-        self.key("alt+d")
-        until(lambda: os.path.exists(path) and os.path.getsize(path),
-              "%s is not written" % file)
-        time.sleep(0.3)
+class CuisWindow(CuisDesktop, Window):
+    def file(self, name):
+        path = os.path.join(self.directory, name)
+        if not os.path.exists(path):
+            return ""
         with open(path) as f:
             return f.read()
 
-    def menu(self, *places):
-        before = self.picture()
-        self.click(*DESKTOP)
-        until(lambda: changed(before, self.picture()), "no World menu")
-        for place in places:
-            time.sleep(0.4)
-            self.click(*place)
-        time.sleep(0.7)
+    def new_line(self):
+        self.key("End", "Return")
 
-
-CONTENTS = ("s print: x; newLine; nextPutAll: (Workspace allInstances "
-            "anyOne actualContents asString lines first)")
-PRINTED = "7\nx := 3 + 4 7 "
+    def do(self):
+        self.key("alt+d")
 
 
 def test_cuis_desktop_worked_in_saved_killed_and_resumed(cuis):
-    with Cuis(cuis) as w:
+    with CuisWindow(cuis) as w:
         w.desktop()
         w.menu(MENU_OPEN, OPEN_WORKSPACE)
         w.type("x := 3 + 4")
         w.key("alt+p")
-        time.sleep(0.5)
+        w.rest()
         w.picture("cuis-1-printed")
-        assert w.evaluate(CONTENTS, "printed.txt") == PRINTED
+        assert w.do_it(CONTENTS, "printed.txt") == PRINTED
         old = os.stat(cuis).st_ino
         w.menu(MENU_SAVE)
         until(lambda: os.stat(cuis).st_ino != old, "not saved")
-        time.sleep(1)
+        w.rest()
         w.type(" UNSAVED")
-        w.picture("cuis-2-saved")
+        w.picture("cuis-2-unsaved")
         w.kill()
-    with Cuis(cuis) as w:
+    with CuisWindow(cuis) as w:
         w.desktop()
         w.picture("cuis-3-resumed")
-        # The workspace has the focus still, x its value, text that came
-        # after the save is gone.
+        # The workspace is there, x has its value, the text that came after
+        # the save is gone.
         w.click(400, 300)
-        assert w.evaluate(CONTENTS, "resumed.txt") == PRINTED
-        assert "UNSAVED" not in w.evaluate(
-            "s nextPutAll: Workspace allInstances anyOne actualContents "
-            "asString", "text.txt")
+        assert w.do_it(CONTENTS, "resumed.txt") == PRINTED
+        assert "UNSAVED" not in w.do_it(TEXT, "text.txt")
