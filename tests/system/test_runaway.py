@@ -22,7 +22,8 @@ ENDLESS = {
     "wait": "self begun. Semaphore new wait",
     "forked": "[self begun. [true] whileTrue] "
               "forkAt: Processor userInterruptPriority",
-    "large numbers": "self begun. 1000000 factorial",
+    "factorial": "self begun. 1000000 factorial",
+    "large numbers": "self begun. (10 raisedTo: 10000000) printString",
     "step": "(Smalltalk at: #Stuck) compile: 'step self begun. "
             "[true] whileTrue'. "
             "(Smalltalk at: #Stuck) new openInWorld; startStepping",
