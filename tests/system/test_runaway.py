@@ -22,6 +22,8 @@ ENDLESS = {
     "wait": "self begun. Semaphore new wait",
     "forked": "[self begun. [true] whileTrue] "
               "forkAt: Processor userInterruptPriority",
+    "urgent": "[self begun. [true] whileTrue] "
+              "forkAt: Processor timingPriority - 1",
     "factorial": "self begun. 1000000 factorial",
     "large numbers": "self begun. (10 raisedTo: 10000000) printString",
     "step": "(Smalltalk at: #Stuck) compile: 'step self begun. "
@@ -40,7 +42,7 @@ GREEDY = {
     "string": "String new: 1000000000000",
     "array": "Array new: Smalltalk bytesLeft // 8 + 1",
     "forked": "[| c | [c := Array with: c] repeat] "
-              "forkAt: Processor userInterruptPriority",
+              "forkAt: Processor highIOPriority",
 }
 
 
