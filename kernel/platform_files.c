@@ -49,22 +49,27 @@ static bool normalise(const char *path, char *to)
 /* The errors that the VM knows by number pass, the rest become -EIO. */
 static int error(int64_t e)
 {
-    if (e >= 0)
+    switch (e) {
+    case -ENOENT: case -EBUSY: case -EEXIST: case -ENODEV: case -ENOSPC:
+    case -EROFS:
         return (int)e;
-    return e == -ENOENT || e == -EEXIST || e == -ENOSPC ? (int)e : -EIO;
+    default:
+        return e >= 0 ? (int)e : -EIO;
+    }
 }
 
-/* Declares `fs` and `full`; leaves with -ENOENT where there is no volume. */
-#define WITH_PATH(path)                                                      \
-    const struct fs_ops *fs = fs_mounted();                                  \
-    char full[PATH_BYTES];                                                   \
-    if (!fs || !normalise(path, full))                                       \
-        return -ENOENT
-
+/* Declares `fs`; leaves with -ENODEV where there is no volume. */
 #define WITH_VOLUME()                                                        \
     const struct fs_ops *fs = fs_mounted();                                  \
     if (!fs)                                                                 \
-        return -EIO
+        return -ENODEV
+
+/* And `full`, what `path` comes to. */
+#define WITH_PATH(path)                                                      \
+    char full[PATH_BYTES];                                                   \
+    WITH_VOLUME();                                                           \
+    if (!normalise(path, full))                                              \
+        return -ENOENT
 
 int plat_file_open(const char *path, enum plat_open_mode mode)
 {

@@ -139,8 +139,9 @@ struct plat_file_info {
     int64_t created, modified;      /* seconds since 1970 UTC */
 };
 
-/* A handle >= 0 or a negative error: -2 missing, -17 exists, -28 full, else
- * -5. PLAT_WRITE creates what is missing and truncates nothing. */
+/* A handle >= 0 or a negative error: -2 missing, -13 not permitted, -16 in
+ * use, -17 exists, -19 no volume for files, -28 full, -30 read-only, else -5.
+ * PLAT_WRITE creates what is missing and truncates nothing. */
 int plat_file_open(const char *path, enum plat_open_mode mode);
 int64_t plat_file_read(int f, uint64_t at, void *bytes, uint64_t n);
 int64_t plat_file_write(int f, uint64_t at, const void *bytes, uint64_t n);

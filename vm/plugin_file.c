@@ -43,13 +43,36 @@ bool file_path(oop o, char *to)
     return strlen(to) == n;
 }
 
+static int64_t last_error;
+
 int file_error(int64_t error)
 {
+    last_error = error;
     switch (error) {
     case -2: return PRIM_ERR_NOT_FOUND;
     case -17: return PRIM_ERR_INAPPROPRIATE; /* exists */
     default: return PRIM_ERR_OPERATION_FAILED;
     }
+}
+
+/* Why the last operation that failed did so, where its code does not say it;
+ * nil: nothing to add. */
+int prim_file_problem(struct vm *vm, int argc)
+{
+    const char *why = NULL;
+    oop answer;
+
+    switch (last_error) {
+    case -13: why = "it is not permitted"; break;
+    case -16: why = "it is open"; break;
+    case -19: why = "this machine has no volume for files"; break;
+    case -28: why = "the disk is full"; break;
+    case -30: why = "it is read-only"; break;
+    }
+    answer = why ? heap_new_string(&vm->heap, why) : vm->heap.nil;
+    if (answer)
+        last_error = 0;
+    return prim_answer_new(vm, argc, answer);
 }
 
 /* --- handles --- */

@@ -193,6 +193,9 @@ static int error_code(void)
     case ENOENT: case ENOTDIR: return -2;
     case EEXIST: return -17;
     case ENOSPC: case EDQUOT: return -28;
+    case EACCES: case EPERM: return -13;
+    case EBUSY: return -16;
+    case EROFS: return -30;
     default: return -5;
     }
 }
