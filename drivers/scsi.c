@@ -26,7 +26,7 @@ enum { /* additional sense codes: SPC-3, annex D */
 enum { TYPE_DISK = 0, TYPE_CD = 5, TYPE_OPTICAL = 7, TYPE_SIMPLE = 14 };
 enum {
     RETRIES = 4, QUICK_USECS = 5 * 1000 * 1000,
-    TRANSFER_USECS = 20 * 1000 * 1000, READY_USECS = 10 * 1000 * 1000,
+    TRANSFER_USECS = 10 * 1000 * 1000, READY_USECS = 10 * 1000 * 1000,
     PAUSE_USECS = 50 * 1000, ALL_PAGES = 0x3f, MODE_BYTES = 192,
     INQUIRY_BYTES = 36, SECTOR_MAX = 4096,
 };
@@ -187,7 +187,8 @@ static int run(struct scsi_disk *d, const struct scsi_command *c,
         result = run_once(d, c, s);
         if (result >= 0 || result == -ENODEV || result == -EROFS ||
             s->key == SENSE_ILLEGAL || s->key == SENSE_MEDIUM ||
-            (s->key == SENSE_ATTENTION && s->code == CODE_CHANGED))
+            (s->key == SENSE_ATTENTION && s->code == CODE_CHANGED) ||
+            (result == -ETIMEDOUT && i > 0)) /* waiting costs enough */
             break;
         if (s->key == SENSE_NOT_READY)
             clock_delay(PAUSE_USECS);

@@ -195,9 +195,11 @@ struct pointer_report {
 static void pointer_value(struct hid *h, const struct hid_field *f,
                           unsigned k, int32_t v, struct pointer_report *p)
 {
-    uint32_t usage = f->usage + (k <= f->usage_end - f->usage ? k : 0);
+    uint32_t usage = f->usage + k;
     uint8_t bit = 0;
 
+    if (usage > f->usage_end)
+        return; /* more values than usages: padding */
     if ((usage == HID_X && !p->has_x) || (usage == HID_Y && !p->has_y)) {
         int32_t *to = usage == HID_X ? &p->e.pointer.x : &p->e.pointer.y;
 

@@ -28,8 +28,26 @@ static uint64_t fake_now;
 static char fake_log[65536];
 static unsigned fake_disks, fake_disks_back;
 
-uint64_t clock_usecs(void) { return fake_now++; }
-void clock_delay(uint32_t usecs) { fake_now += usecs; }
+static void (*fake_hardware)(void); /* gets time to work; NULL: none */
+
+static void fake_let_work(void)
+{
+    if (fake_hardware)
+        fake_hardware();
+}
+
+uint64_t clock_usecs(void)
+{
+    fake_let_work();
+    return fake_now++;
+}
+
+void clock_delay(uint32_t usecs)
+{
+    fake_let_work();
+    fake_now += usecs;
+}
+
 bool irq_save(void) { return true; }
 void irq_restore(bool on) {}
 
@@ -37,7 +55,7 @@ int irq_wait(bool (*done)(void *arg), void *arg, uint64_t usecs)
 {
     uint64_t until = fake_now + usecs;
 
-    while (!done(arg)) {
+    while (fake_let_work(), !done(arg)) {
         if (fake_now > until)
             return -ETIMEDOUT;
         fake_now += 1000;
@@ -154,11 +172,9 @@ static int give_descriptor(struct fake_device *f, const struct usb_setup *s,
     return -EPIPE;
 }
 
-static int fake_control(struct usb_device *d, const struct usb_setup *s,
-                        void *data)
+static int fake_answer(struct fake_device *f, const struct usb_setup *s,
+                       void *data)
 {
-    struct fake_device *f = d->slot;
-
     if (f != plugged)
         return -EIO;
     if ((s->request_type & 0x60) == USB_CLASS)
@@ -170,6 +186,12 @@ static int fake_control(struct usb_device *d, const struct usb_setup *s,
     if (s->request == USB_CLEAR_FEATURE)
         f->clear_halts++;
     return 0;
+}
+
+static int fake_control(struct usb_device *d, const struct usb_setup *s,
+                        void *data)
+{
+    return fake_answer(d->slot, s, data);
 }
 
 static int fake_open_device(struct usb_device *d)
@@ -260,7 +282,7 @@ static int fake_reset(struct usb_hub *h, unsigned port)
 
 static const struct usb_hub_ops fake_hub_ops = { fake_status, fake_reset };
 
-static struct usb_controller controller = {
+static struct usb_controller __attribute__((unused)) controller = {
     .name = "fake0", .ops = &fake_ops,
     .root = { .ops = &fake_hub_ops, .controller = &controller, .ports = 1 },
 };
