@@ -51,15 +51,13 @@ static inline bool full_block_can_run(const struct vm *vm, oop closure,
            !code_has_primitive(slot(closure, CLOSURE_PC_OR_METHOD));
 }
 
-/* The four registers that the vm keeps; LOAD fetches what hangs on them. */
+/* What the frame keeps is read there, not copied at every send. */
+#define RECEIVER (fp[FRAME_RECEIVER])
+#define METHOD (fp[FRAME_METHOD])
+#define TEMP(i) (frame_temps(fp)[-(int64_t)(i)])
+#define LITERAL(i) (slots(METHOD)[(i) + 1])
+/* The registers that the vm keeps; the table hangs on them. */
 #define SAVE() (vm->sp = sp, vm->fp = fp, vm->pc = pc)
-#define RESTORE()                                                          \
-    do {                                                                   \
-        tp = frame_temps(fp);                                              \
-        method = fp[FRAME_METHOD];                                         \
-        receiver = fp[FRAME_RECEIVER];                                     \
-        table = code_is_sista(method) ? sista : v3;                        \
-    } while (0)
 /* What the registers say may be for machine code to go on with first. */
 #define LOAD()                                                             \
     do {                                                                   \
@@ -68,18 +66,30 @@ static inline bool full_block_can_run(const struct vm *vm, oop closure,
         sp = vm->sp;                                                       \
         fp = vm->fp;                                                       \
         pc = vm->pc;                                                       \
-        RESTORE();                                                         \
+        CHOOSE_TABLE(code_is_sista(METHOD));                               \
+    } while (0)
+/* A branch, which is foreseen; a conditional move would be waited for. */
+#define CHOOSE_TABLE(is_sista)                                             \
+    do {                                                                   \
+        table = sista;                                                     \
+        if (UNLIKELY(!(is_sista))) {                                       \
+            table = v3;                                                    \
+            __asm__ volatile("");                                          \
+        }                                                                  \
     } while (0)
 #define NEXT()                                                             \
     do {                                                                   \
-        byte = *pc++;                                                      \
+        pc++;                                                              \
+        byte = pc[-1];                                                     \
         goto *table[byte];                                                 \
     } while (0)
 #define NEXT_TOS()                                                         \
     do {                                                                   \
-        byte = *pc++;                                                      \
+        pc++;                                                              \
+        byte = pc[-1];                                                     \
         goto *table[256 + byte];                                           \
     } while (0)
+enum { JUMP_X = 237 }; /* of Sista, which alone has extensions */
 #define PUSH(v) (*--sp = (v))
 #define PUSHER(label)                                                      \
     label##_tos:                                                           \
@@ -94,8 +104,6 @@ static inline bool full_block_can_run(const struct vm *vm, oop closure,
     PUSHER(label):                                                         \
         tos = (value);                                                     \
         NEXT_TOS();
-#define LITERAL(i) (slots(method)[(i) + 1])
-#define TEMP(i) (tp[-(int64_t)(i)])
 #define BOOL(b) ((b) ? h->true_ : h->false_)
 #define BOTH_INTS(a, b) ((a) & (b) & TAG_INTEGER) /* no other tag is odd */
 #define END_EXTENSIONS() (ext_a = 0, ext_b = 0, ext_b_bytes = 0)
@@ -129,6 +137,17 @@ static inline bool full_block_can_run(const struct vm *vm, oop closure,
             ANSWER(answer);                                                \
         SEND_SPECIAL(i);                                                   \
     } while (0)
+/* The common case of slow_float_...: both operands and the result small. */
+#define SMALL_FLOATS(a, b) (is_small_float(a) && is_small_float(b))
+#define ANSWER_IF_SMALL(op)                                                \
+    do {                                                                   \
+        if (SMALL_FLOATS(*sp, tos)) {                                      \
+            double r_ = small_float_value(*sp) op small_float_value(tos);  \
+                                                                           \
+            if (LIKELY(float_is_small(r_)))                                \
+                ANSWER(small_float_oop(r_));                               \
+        }                                                                  \
+    } while (0)
 #define STORE_SLOT(o, i, v)                                                \
     do {                                                                   \
         if (UNLIKELY(header(o) & HDR_IMMUTABLE)) {                         \
@@ -151,13 +170,13 @@ static inline bool full_block_can_run(const struct vm *vm, oop closure,
         sp -= FRAME_WORDS;                                                 \
         sp[6] = (oop)(uintptr_t)pc;                                        \
         pc = (first_pc);                                                   \
-        table = (is_sista) ? sista : v3;                                   \
+        CHOOSE_TABLE(is_sista);                                            \
         sp[5] = (oop)(uintptr_t)fp;                                        \
-        sp[4] = (oop)(uintptr_t)(tp = top - 1);                            \
-        sp[3] = method = callee;                                           \
+        sp[4] = (oop)(uintptr_t)(top - 1);                                 \
+        sp[3] = callee;                                                    \
         sp[2] = 0;                                                         \
         sp[1] = 0;                                                         \
-        sp[0] = receiver = *top;                                           \
+        sp[0] = *top;                                                      \
         fp = sp + 5;                                                       \
         if (UNLIKELY(sp < vm->stack_limit))                                \
             goto safepoint;                                                \
@@ -166,11 +185,9 @@ static inline bool full_block_can_run(const struct vm *vm, oop closure,
 /* A send with a constant number of arguments, all in memory. */
 #define SEND(num_args)                                                     \
     do {                                                                   \
-        const struct cache_entry *e;                                       \
-                                                                           \
+        argc = (num_args);                                                 \
         class_index = heap_class_index(sp[num_args]);                      \
         e = &vm->method_cache[cache_hash(selector, class_index)];          \
-        argc = (num_args);                                                 \
         if (UNLIKELY(e->selector != selector ||                            \
                      e->class_index != class_index))                       \
             goto send_second;                                              \
@@ -185,7 +202,7 @@ static inline bool full_block_can_run(const struct vm *vm, oop closure,
     do {                                                                   \
         if (UNLIKELY(fp[FRAME_CLOSURE] | fp[FRAME_CONTEXT]))               \
             goto return_slowly;                                            \
-        sp = tp + 2;                                                       \
+        sp = frame_temps(fp) + 2;                                                       \
         LEAVE_FRAME();                                                     \
     } while (0)
 #define LEAVE_FRAME()                                                      \
@@ -194,7 +211,7 @@ static inline bool full_block_can_run(const struct vm *vm, oop closure,
         fp = frame_caller(fp);                                             \
         if (UNLIKELY(jit_owns(vm, pc)))                                    \
             goto return_to_machine_code;                                   \
-        RESTORE();                                                         \
+        CHOOSE_TABLE(code_is_sista(METHOD));                               \
         NEXT_TOS();                                                        \
     } while (0)
 
@@ -233,6 +250,9 @@ static inline bool full_block_can_run(const struct vm *vm, oop closure,
     TAKER(name##_sista):                                                   \
         if (LIKELY(BOTH_INTS(*sp, tos)))                                   \
             ANSWER_BOOL_SISTA((int64_t)*sp op (int64_t)tos);               \
+        if (SMALL_FLOATS(*sp, tos))                                        \
+            ANSWER_BOOL_SISTA(small_float_value(*sp)                       \
+                              op small_float_value(tos));                  \
         ANSWER_OR_SEND(slow_float_##name(h, *sp, tos), special_index);     \
     TAKER(name##_v3):                                                      \
         if (LIKELY(BOTH_INTS(*sp, tos)))                                   \
@@ -267,8 +287,7 @@ _Noreturn void interpret(struct vm *vm)
     struct heap *const h = &vm->heap;
     const void *const *table;
     uint8_t *pc;
-    oop *sp, *fp, *tp;
-    oop receiver, method, tos = 0;
+    oop *sp, *fp, tos = 0;
     uint64_t byte;
     uint64_t ext_a = 0;
     int64_t ext_b = 0;
@@ -279,24 +298,33 @@ _Noreturn void interpret(struct vm *vm)
     uint64_t class_index, store_index;
     unsigned special;
     int argc;
+    const struct cache_entry *e;
 
     LOAD();
     NEXT();
 
     /* --- pushes --- */
-    PUSHES(push_rcvr_var_4, slot(receiver, byte))
-    PUSHES(push_lit_var_4, *literal_variable(method, byte - 16))
-    PUSHES(push_lit_var_5, *literal_variable(method, byte - 64))
+    PUSHES(push_rcvr_var_4, slot(RECEIVER, byte))
+    PUSHES(push_lit_var_4, *literal_variable(METHOD, byte - 16))
+    PUSHES(push_lit_var_5, *literal_variable(METHOD, byte - 64))
     PUSHES(push_lit_5, LITERAL(byte - 32))
-    PUSHES(push_temp_sista, TEMP(byte - 64))
+    PUSHES(push_temp_0, TEMP(0))
+    PUSHES(push_temp_1, TEMP(1))
+    PUSHES(push_temp_2, TEMP(2))
+    PUSHES(push_temp_3, TEMP(3))
+    PUSHES(push_temp_4, TEMP(4))
+    PUSHES(push_temp_5, TEMP(5))
+    PUSHES(push_temp_6_up, TEMP(byte - 64))
     PUSHES(push_temp_v3, TEMP(byte - 16))
-    PUSHES(push_self, receiver)
+    PUSHES(push_self, RECEIVER)
     PUSHES(push_true, h->true_)
     PUSHES(push_false, h->false_)
     PUSHES(push_nil, h->nil)
     PUSHES(push_minus_one, int_oop(-1))
     PUSHES(push_zero, int_oop(0))
-    PUSHES(push_one, int_oop(1))
+PUSHER(push_one):
+    tos = int_oop(1);
+    NEXT_TOS();
     PUSHES(push_two, int_oop(2))
     PUSHES(push_temp_x, TEMP(*pc++))
 PUSHER(push_pseudo):
@@ -320,10 +348,10 @@ PUSHER(push_rcvr_var_x):
     END_EXTENSIONS();
 push_rcvr_var_mediated:
     SAVE();
-    tos = vm_slot(vm, receiver, store_index);
+    tos = vm_slot(vm, RECEIVER, store_index);
     NEXT_TOS();
 PUSHER(push_lit_var_x):
-    tos = *literal_variable(method, *pc++ + (ext_a << 8));
+    tos = *literal_variable(METHOD, *pc++ + (ext_a << 8));
     END_EXTENSIONS();
     NEXT_TOS();
 PUSHER(push_lit_x):
@@ -347,7 +375,7 @@ PUSHER(push_extended):
     store_index = byte & 63;
     switch (byte >> 6) {
     case 0:
-        tos = slot(receiver, store_index);
+        tos = slot(RECEIVER, store_index);
         break;
     case 1:
         tos = TEMP(store_index);
@@ -356,7 +384,7 @@ PUSHER(push_extended):
         tos = LITERAL(store_index);
         break;
     default:
-        tos = *literal_variable(method, store_index);
+        tos = *literal_variable(METHOD, store_index);
     }
     NEXT_TOS();
 PUSHER(new_array):
@@ -397,7 +425,7 @@ PUSHER(push_full_closure): /* literal, siyyyyyy */
 
     /* --- stores --- */
 TAKER(pop_rcvr_var_3):
-    STORE_SLOT(receiver, byte & 7, tos);
+    STORE_SLOT(RECEIVER, byte & 7, tos);
     NEXT();
 TAKER(pop_temp_sista):
     TEMP(byte - 208) = tos;
@@ -419,13 +447,13 @@ PUSHER(store_rcvr_var_x):
     store_value = *sp;
     END_EXTENSIONS();
 store_rcvr_var_mediated:
-    if (UNLIKELY(class_index_of(receiver) == CLS_CONTEXT)) {
+    if (UNLIKELY(class_index_of(RECEIVER) == CLS_CONTEXT)) {
         SAVE();
-        vm_set_slot(vm, receiver, store_index, store_value);
+        vm_set_slot(vm, RECEIVER, store_index, store_value);
         LOAD();
         NEXT();
     }
-    STORE_SLOT(receiver, store_index, store_value);
+    STORE_SLOT(RECEIVER, store_index, store_value);
     NEXT();
 TAKER(pop_lit_var_x):
     store_index = *pc++ + (ext_a << 8);
@@ -475,7 +503,7 @@ store_any:
     store_index = byte & 63;
     switch (byte >> 6) {
     case 0:
-        STORE_SLOT(receiver, store_index, store_value);
+        STORE_SLOT(RECEIVER, store_index, store_value);
         break;
     case 1:
         TEMP(store_index) = store_value;
@@ -576,6 +604,13 @@ PUSHER(ext_a):
     NEXT();
 PUSHER(ext_b):
     byte = *pc++;
+    if (LIKELY(ext_b_bytes == 0 && pc[0] == JUMP_X)) { /* a loop's end */
+        pc += (int64_t)(int8_t)byte * 256 + pc[1] + 2;
+        ext_a = 0;
+        if ((int8_t)byte < 0)
+            goto backward;
+        NEXT();
+    }
     ext_b = ext_b_bytes == 0 && byte > 127 ? (int64_t)byte - 256
                                            : ext_b * 256 + (int64_t)byte;
     ext_b_bytes++;
@@ -605,6 +640,7 @@ TAKER(add):
             ANSWER((oop)sum);
         SEND_SPECIAL(0);
     }
+    ANSWER_IF_SMALL(+);
     ANSWER_OR_SEND(slow_float_add(h, *sp, tos), 0);
 TAKER(subtract):
     if (LIKELY(BOTH_INTS(*sp, tos))) {
@@ -615,6 +651,7 @@ TAKER(subtract):
             ANSWER((oop)difference);
         SEND_SPECIAL(1);
     }
+    ANSWER_IF_SMALL(-);
     ANSWER_OR_SEND(slow_float_subtract(h, *sp, tos), 1);
 TAKER(multiply):
     if (LIKELY(BOTH_INTS(*sp, tos))) {
@@ -625,6 +662,7 @@ TAKER(multiply):
             ANSWER((oop)product | TAG_INTEGER);
         SEND_SPECIAL(8);
     }
+    ANSWER_IF_SMALL(*);
     ANSWER_OR_SEND(slow_float_multiply(h, *sp, tos), 8);
 TAKER(divide):
     ANSWER_OR_SEND(BOTH_INTS(*sp, tos) ? slow_quotient(*sp, tos)
@@ -671,17 +709,17 @@ TAKER(at):
     store_object = *sp;
     if (LIKELY(is_pointer(store_object) && is_int(tos))) {
         uint32_t shape = shape_of(store_object);
-        const struct at_entry *e = &vm->at_cache[at_hash(shape)];
+        const struct at_entry *at = &vm->at_cache[at_hash(shape)];
         uint64_t i = (uint64_t)int_value(tos) - 1;
 
-        if (UNLIKELY(e->shape != shape))
-            e = slow_learn_at(vm, store_object);
-        if (LIKELY(e->at == AT_SLOTS)) {
+        if (UNLIKELY(at->shape != shape))
+            at = slow_learn_at(vm, store_object);
+        if (LIKELY(at->at == AT_SLOTS)) {
             if (LIKELY(i < slot_count(store_object)))
                 ANSWER(slot(store_object, i));
-        } else if (e->at != AT_SEND && i < byte_count(store_object)) {
+        } else if (at->at != AT_SEND && i < byte_count(store_object)) {
             tos = bytes(store_object)[i];
-            ANSWER(e->at == AT_BYTES ? int_oop((int64_t)tos)
+            ANSWER(at->at == AT_BYTES ? int_oop((int64_t)tos)
                                      : char_oop((uint32_t)tos));
         }
     }
@@ -690,20 +728,20 @@ TAKER(at_put):
     store_object = sp[1];
     if (LIKELY(is_pointer(store_object) && is_int(*sp))) {
         uint32_t shape = shape_of(store_object);
-        const struct at_entry *e = &vm->at_cache[at_hash(shape)];
+        const struct at_entry *at = &vm->at_cache[at_hash(shape)];
         uint64_t i = (uint64_t)int_value(*sp) - 1;
 
-        if (UNLIKELY(e->shape != shape))
-            e = slow_learn_at(vm, store_object);
-        if (LIKELY(e->at_put == AT_SLOTS)) {
+        if (UNLIKELY(at->shape != shape))
+            at = slow_learn_at(vm, store_object);
+        if (LIKELY(at->at_put == AT_SLOTS)) {
             if (LIKELY(i < slot_count(store_object))) {
                 heap_store(h, store_object, i, tos);
                 sp += 2;
                 NEXT_TOS();
             }
-        } else if (e->at_put != AT_SEND && i < byte_count(store_object) &&
+        } else if (at->at_put != AT_SEND && i < byte_count(store_object) &&
                    tos >> 11 == 0 &&
-                   (e->at_put == AT_BYTES ? is_int(tos) : is_char(tos))) {
+                   (at->at_put == AT_BYTES ? is_int(tos) : is_char(tos))) {
             bytes(store_object)[i] = (uint8_t)(tos >> 3);
             sp += 2;
             NEXT_TOS();
@@ -730,15 +768,15 @@ run_full_block:
         sp -= FRAME_WORDS;
         sp[6] = (oop)(uintptr_t)pc;
         sp[5] = (oop)(uintptr_t)fp;
-        sp[4] = (oop)(uintptr_t)(tp = top - 1);
-        sp[3] = method = callee;
+        sp[4] = (oop)(uintptr_t)(top - 1);
+        sp[3] = callee;
         sp[2] = store_object;
         sp[1] = 0;
-        sp[0] = receiver = slot(store_object, FULL_CLOSURE_RECEIVER);
+        sp[0] = slot(store_object, FULL_CLOSURE_RECEIVER);
         fp = sp + 5;
     }
-    pc = bytes(method) + code_first_pc(method);
-    table = code_is_sista(method) ? sista : v3;
+    pc = bytes(callee) + code_first_pc(callee);
+    CHOOSE_TABLE(code_is_sista(callee));
     if (UNLIKELY(sp < vm->stack_limit))
         goto safepoint;
     NEXT();
@@ -753,29 +791,23 @@ send_special:
     /* --- sends --- */
 TAKER(send_0):
     selector = LITERAL(byte & 15);
-    class_index = heap_class_index(tos);
-    {
-        const struct cache_entry *e =
-            &vm->method_cache[cache_hash(selector, class_index)];
-
-        if (LIKELY(e->selector == selector &&
-                   e->class_index == class_index)) {
-            callee = e->method;
-            primitive = e->primitive;
-            if ((uintptr_t)primitive - QUICK_SLOTS < QUICK_MAX) {
-                tos = slot(tos, (uintptr_t)primitive - QUICK_SLOTS);
-                NEXT_TOS();
-            }
-            argc = 0;
-            PUSH(tos);
-            if (primitive)
-                goto call_primitive_function;
-            ACTIVATE(0, e->pc, e->num_temps, e->is_sista);
-        }
-    }
     argc = 0;
+    class_index = heap_class_index(tos);
+    e = &vm->method_cache[cache_hash(selector, class_index)];
+    if (UNLIKELY(e->selector != selector || e->class_index != class_index)) {
+        PUSH(tos);
+        goto send_second;
+    }
+    callee = e->method;
+    primitive = e->primitive;
+    if ((uintptr_t)primitive - QUICK_SLOTS < QUICK_MAX) {
+        tos = slot(tos, (uintptr_t)primitive - QUICK_SLOTS);
+        NEXT_TOS();
+    }
     PUSH(tos);
-    goto send_second;
+    if (primitive)
+        goto call_primitive_function;
+    ACTIVATE(0, e->pc, e->num_temps, e->is_sista);
 PUSHER(send_1):
     selector = LITERAL(byte & 15);
     SEND(1);
@@ -816,7 +848,7 @@ PUSHER(double_extended): /* iiijjjjj kkkkkkkk */
         PUSH(LITERAL(store_index));
         NEXT();
     case 4:
-        PUSH(*literal_variable(method, store_index));
+        PUSH(*literal_variable(METHOD, store_index));
         NEXT();
     case 5:
         store_value = *sp;
@@ -848,7 +880,7 @@ PUSHER(super_x): /* iiiiijjj */
     argc = (int)((int64_t)(byte & 7) + ext_b * 8);
     END_EXTENSIONS();
 send_super:
-    answer = slow_super_class(vm, method);
+    answer = slow_super_class(vm, METHOD);
 send_above:
     if (is_pointer(answer) && answer != h->nil)
         class_index = heap_class_hash(h, answer);
@@ -861,35 +893,24 @@ send_above:
 send:
     class_index = heap_class_index(sp[argc]);
 send_to_class:
-    {
-        const struct cache_entry *e =
-            &vm->method_cache[cache_hash(selector, class_index)];
-
-        if (UNLIKELY(e->selector != selector ||
-                     e->class_index != class_index))
-            goto send_second;
-        callee = e->method;
-        primitive = e->primitive;
-    }
-run_method:
+    e = &vm->method_cache[cache_hash(selector, class_index)];
+    if (LIKELY(e->selector == selector && e->class_index == class_index))
+        goto run_entry;
+send_second: /* not at its first place in the cache */
+    e = &vm->method_cache[cache_second(selector, class_index)];
+    if (LIKELY(e->selector == selector && e->class_index == class_index))
+        goto run_entry;
+    answer = heap_class_at(h, (uint32_t)class_index);
+find_method: /* answer: class to look in, or nil */
+    SAVE();
+    e = vm_find_method(vm, selector, answer, &argc);
+    LOAD();
+run_entry:
+    callee = e->method;
+    primitive = e->primitive;
     if (primitive)
         goto call_primitive_function;
-    ACTIVATE(argc, frame_first_bytecode(callee), (int)code_num_temps(callee),
-             code_is_sista(callee));
-send_second: /* not at its first place in the cache */
-    {
-        const struct cache_entry *e =
-            &vm->method_cache[cache_second(selector, class_index)];
-
-        if (UNLIKELY(e->selector != selector ||
-                     e->class_index != class_index)) {
-            answer = heap_class_at(h, (uint32_t)class_index);
-            goto find_method;
-        }
-        callee = e->method;
-        primitive = e->primitive;
-    }
-    goto run_method;
+    ACTIVATE(argc, e->pc, e->num_temps, e->is_sista);
 
 call_primitive_function:
     if ((uintptr_t)primitive < QUICK_MAX) {
@@ -943,7 +964,10 @@ call_primitive_function:
             callee = vm->method;
             primitive = vm->next_primitive;
             argc = vm->argc;
-            goto run_method;
+            if (primitive)
+                goto call_primitive_function;
+            ACTIVATE(argc, frame_first_bytecode(callee),
+                     (int)code_num_temps(callee), code_is_sista(callee));
         }
         if (r == PRIM_ACTIVATED || r == PRIM_NO_SWITCH) {
             jit_take_over(vm);
@@ -965,21 +989,9 @@ activate_counted: /* it has machine code, or may get some */
     LOAD();
     NEXT();
 
-find_method: /* answer: class to look in, or nil */
-    SAVE();
-    {
-        const struct cache_entry *e =
-            vm_find_method(vm, selector, answer, &argc);
-
-        callee = e->method;
-        primitive = e->primitive;
-    }
-    LOAD();
-    goto run_method;
-
     /* --- returns --- */
 PUSHER(return_self):
-    tos = receiver;
+    tos = RECEIVER;
     RETURN();
 PUSHER(return_true):
     tos = h->true_;

@@ -28,7 +28,8 @@ struct cache_entry {
     uint8_t *pc;          /* of the method's first bytecode */
     int num_temps;
     bool is_sista;
-    uint8_t *code;  /* unchecked entry of its machine code, or NULL */
+    uint8_t *code;    /* unchecked entry of its machine code, or NULL */
+    uint64_t padding; /* to 64 bytes: found by a shift */
 };
 
 /* What at: and at:put: of an object do, by its class, format and whether it

@@ -133,8 +133,7 @@ static inline bool float_is_small(double d)
 
     memcpy(&b, &d, sizeof b);
     r = (b << 1) | (b >> 63);
-    return r <= 1 || (r - FLOAT_REBASE > 1 && r >= FLOAT_REBASE &&
-                      r - FLOAT_REBASE < (1ull << 61));
+    return r <= 1 || r - FLOAT_REBASE - 2 < (1ull << 61) - 2;
 }
 
 static inline oop small_float_oop(double d) /* float_is_small(d) holds */

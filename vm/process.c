@@ -21,20 +21,20 @@ static oop scheduler(struct vm *vm)
 {
     oop assoc = heap_special(&vm->heap, SPL_SCHEDULER_ASSOCIATION);
 
-    return heap_follow(slot(heap_follow(assoc), ASSOC_VALUE));
+    return followed(slot(followed(assoc), ASSOC_VALUE));
 }
 
 oop vm_active_process(struct vm *vm)
 {
-    return heap_follow(slot(scheduler(vm), SCHED_ACTIVE));
+    return followed(slot(scheduler(vm), SCHED_ACTIVE));
 }
 
 static void add_last(struct vm *vm, oop list, oop process)
 {
     struct heap *h = &vm->heap;
-    oop last = heap_follow(slot(list, LIST_LAST));
+    oop last = followed(slot(list, LIST_LAST));
 
-    if (heap_follow(slot(list, LIST_FIRST)) == h->nil)
+    if (followed(slot(list, LIST_FIRST)) == h->nil)
         heap_store(h, list, LIST_FIRST, process);
     else
         heap_store(h, last, PROC_NEXT, process);
@@ -45,7 +45,7 @@ static void add_last(struct vm *vm, oop list, oop process)
 static void add_first(struct vm *vm, oop list, oop process)
 {
     struct heap *h = &vm->heap;
-    oop first = heap_follow(slot(list, LIST_FIRST));
+    oop first = followed(slot(list, LIST_FIRST));
 
     if (first == h->nil)
         heap_store(h, list, LIST_LAST, process);
@@ -57,17 +57,17 @@ static void add_first(struct vm *vm, oop list, oop process)
 
 bool list_is_empty(struct vm *vm, oop list)
 {
-    return heap_follow(slot(list, LIST_FIRST)) == vm->heap.nil;
+    return followed(slot(list, LIST_FIRST)) == vm->heap.nil;
 }
 
 static oop remove_first(struct vm *vm, oop list)
 {
     struct heap *h = &vm->heap;
-    oop first = heap_follow(slot(list, LIST_FIRST));
-    oop next = heap_follow(slot(first, PROC_NEXT));
+    oop first = followed(slot(list, LIST_FIRST));
+    oop next = followed(slot(first, PROC_NEXT));
 
     heap_store(h, list, LIST_FIRST, next);
-    if (next == h->nil || first == heap_follow(slot(list, LIST_LAST))) {
+    if (next == h->nil || first == followed(slot(list, LIST_LAST))) {
         heap_store(h, list, LIST_FIRST, h->nil);
         heap_store(h, list, LIST_LAST, h->nil);
     }
@@ -78,18 +78,18 @@ static oop remove_first(struct vm *vm, oop list)
 bool list_remove(struct vm *vm, oop list, oop process)
 {
     struct heap *h = &vm->heap;
-    oop p = heap_follow(slot(list, LIST_FIRST)), next;
+    oop p = followed(slot(list, LIST_FIRST)), next;
 
     if (p == process) {
         remove_first(vm, list);
         return true;
     }
     for (; p != h->nil; p = next) {
-        next = heap_follow(slot(p, PROC_NEXT));
+        next = followed(slot(p, PROC_NEXT));
         if (next != process)
             continue;
-        heap_store(h, p, PROC_NEXT, heap_follow(slot(process, PROC_NEXT)));
-        if (heap_follow(slot(list, LIST_LAST)) == process)
+        heap_store(h, p, PROC_NEXT, followed(slot(process, PROC_NEXT)));
+        if (followed(slot(list, LIST_LAST)) == process)
             heap_store(h, list, LIST_LAST, p);
         heap_store(h, process, PROC_NEXT, h->nil);
         return true;
@@ -106,14 +106,14 @@ static int64_t priority_of(oop process)
 
 static oop run_list(struct vm *vm, int64_t priority)
 {
-    oop lists = heap_follow(slot(scheduler(vm), SCHED_LISTS));
+    oop lists = followed(slot(scheduler(vm), SCHED_LISTS));
     int64_t n = (int64_t)slot_count(lists);
 
     if (priority < 1)
         priority = 1;
     if (priority > n)
         priority = n;
-    return heap_follow(slot(lists, (uint64_t)priority - 1));
+    return followed(slot(lists, (uint64_t)priority - 1));
 }
 
 /* --- switching --- */
@@ -124,7 +124,7 @@ static bool switch_to(struct vm *vm, oop process)
 {
     struct heap *h = &vm->heap;
     oop old = vm_active_process(vm);
-    oop ctx = heap_follow(slot(process, PROC_CONTEXT));
+    oop ctx = followed(slot(process, PROC_CONTEXT));
 
     if (!is_context(ctx))
         return false;
@@ -145,11 +145,11 @@ static bool switch_to(struct vm *vm, oop process)
 
 void process_switch_to_highest(struct vm *vm)
 {
-    oop lists = heap_follow(slot(scheduler(vm), SCHED_LISTS));
+    oop lists = followed(slot(scheduler(vm), SCHED_LISTS));
     uint64_t i;
 
     for (i = slot_count(lists); i-- > 0;) {
-        oop list = heap_follow(slot(lists, i));
+        oop list = followed(slot(lists, i));
 
         while (!list_is_empty(vm, list))
             if (switch_to(vm, remove_first(vm, list)))
@@ -212,7 +212,7 @@ void vm_signal(struct vm *vm, oop semaphore)
 {
     oop excess;
 
-    semaphore = heap_follow(semaphore);
+    semaphore = followed(semaphore);
     if (!list_is_empty(vm, semaphore)) {
         process_resume(vm, remove_first(vm, semaphore));
         return;
@@ -259,7 +259,7 @@ static void signal_object(struct vm *vm, oop o)
     while (!process_can_switch(vm))
         if (!vm_collect(vm))
             plat_panic("no memory to switch processes");
-    o = heap_follow(vm->scratch[3]);
+    o = followed(vm->scratch[3]);
     vm->scratch[3] = 0;
     if (is_pointer(o) && format_is_pointers(format_of(o)) &&
         slot_count(o) > SEM_EXCESS)
@@ -285,7 +285,7 @@ static void signal_externals(struct vm *vm)
         for (; n > 0; n--) {
             oop table = heap_special(&vm->heap, SPL_EXTERNAL_OBJECTS);
 
-            table = heap_follow(table);
+            table = followed(table);
             if (is_pointer(table) && format_of(table) == FMT_ARRAY &&
                 i < slot_count(table) && slot(table, i) != vm->heap.nil)
                 signal_object(vm, slot(table, i));
@@ -441,7 +441,7 @@ oop process_start(struct vm *vm)
 {
     struct heap *h = &vm->heap;
     oop process = vm_active_process(vm);
-    oop ctx = heap_follow(slot(process, PROC_CONTEXT));
+    oop ctx = followed(slot(process, PROC_CONTEXT));
 
     heap_store(h, process, PROC_CONTEXT, h->nil);
     heap_store(h, process, PROC_LIST, h->nil);

@@ -81,13 +81,19 @@ static oop code(int set, unsigned temps, unsigned args, const uint8_t *b,
 static void enter(oop selector, uint32_t class_index, oop method,
                   cached_primitive p)
 {
-    vm->method_cache[cache_hash(selector, class_index)] =
-        (struct cache_entry){ selector, class_index, method, p,
-                              is_code(method) ? frame_first_bytecode(method)
-                                              : NULL,
-                              is_code(method) ? (int)code_num_temps(method)
-                                              : 0,
-                              is_code(method) && code_is_sista(method) };
+    struct cache_entry *e =
+        &vm->method_cache[cache_hash(selector, class_index)];
+
+    memset(e, 0, sizeof *e);
+    e->selector = selector;
+    e->class_index = class_index;
+    e->method = method;
+    e->primitive = p;
+    if (!is_code(method))
+        return;
+    e->pc = frame_first_bytecode(method);
+    e->num_temps = (int)code_num_temps(method);
+    e->is_sista = code_is_sista(method);
 }
 
 /* Runs with nil as the receiver; answers what `stop` found. */
