@@ -250,13 +250,6 @@ static void drop_frames_to(struct vm *vm, oop *home)
     }
 }
 
-static bool frame_is_below(struct vm *vm, oop *fp, oop *home)
-{
-    while (fp && fp != home)
-        fp = frame_caller(fp);
-    return fp != NULL;
-}
-
 /* Home lies on another page or in the heap. Everything becomes contexts, and
  * the chain is cut there; what is resumed starts on a fresh page, so this
  * does not recur for the next one. */
@@ -313,7 +306,7 @@ static void non_local_return(struct vm *vm, oop v)
             if (!vm_collect(vm))
                 plat_panic("no memory for an unwind context");
         send_to_context(vm, SPL_SEL_ABOUT_TO_RETURN, 2);
-    } else if (w.fp && frame_is_below(vm, vm->fp, w.fp)) {
+    } else if (w.fp && frame_runs(vm, w.fp)) {
         drop_frames_to(vm, w.fp);
         vm_local_return(vm, v);
     } else {

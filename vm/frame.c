@@ -211,11 +211,45 @@ void frame_leave(struct vm *vm)
     vm->fp = frame_caller(fp);
 }
 
+/* The top frame, up to `end` past its result slot, moves by so many words. */
+static void move_top_frame(struct vm *vm, const oop *end, int64_t by)
+{
+    oop *fp = vm->fp + by;
+
+    memmove(vm->sp + by, vm->sp, (size_t)((char *)end - (char *)vm->sp));
+    vm->sp += by;
+    vm->fp = fp;
+    fp[FRAME_TEMPS] = (oop)(uintptr_t)(frame_temps(fp) + by);
+    if (fp[FRAME_CONTEXT])
+        slots(fp[FRAME_CONTEXT])[CTX_SENDER] =
+            (oop)(uintptr_t)fp | TAG_INTEGER;
+}
+
+bool frame_cut(struct vm *vm, oop *to)
+{
+    oop *fp = vm->fp, *last = fp, *w;
+
+    while (frame_caller(last) != to)
+        last = frame_caller(last);
+    /* machine code returns to machine code only */
+    if (jit_owns(vm, vm->pc) &&
+        !jit_owns(vm, (void *)(uintptr_t)last[FRAME_PC]))
+        return false;
+    for (w = frame_caller(fp); w != to; w = frame_caller(w))
+        frame_widow(vm, w);
+    fp[FRAME_PC] = last[FRAME_PC];
+    fp[FRAME_CALLER] = (oop)(uintptr_t)to;
+    move_top_frame(vm, frame_result(fp) + 1,
+                   frame_result(last) - frame_result(fp));
+    vm->page->fp = vm->fp;
+    vm->reload = true;
+    return true;
+}
+
 void frame_move_to_new_page(struct vm *vm)
 {
     oop *fp = vm->fp, *caller = frame_caller(fp), *end;
     struct stack_page *old = vm->page, *page;
-    int64_t by;
     oop context;
 
     if (!caller)
@@ -230,17 +264,11 @@ void frame_move_to_new_page(struct vm *vm)
     old->pc = caller_pc(vm, fp, &old->sp);
     vm->scratch[0] = context;
     page = page_take(vm); /* `old` was the running one: not evicted */
-    by = (page->high - end);
-    memmove(vm->sp + by, vm->sp, (size_t)((char *)end - (char *)vm->sp));
-    vm->sp += by;
-    vm->fp = fp = fp + by;
-    fp[FRAME_TEMPS] = (oop)(uintptr_t)(frame_temps(fp) + by);
+    move_top_frame(vm, end, page->high - end);
+    fp = vm->fp;
     fp[FRAME_CALLER] = 0;
     fp[FRAME_PC] = vm->scratch[0];
     vm->scratch[0] = 0;
-    if (fp[FRAME_CONTEXT])
-        slots(fp[FRAME_CONTEXT])[CTX_SENDER] =
-            (oop)(uintptr_t)fp | TAG_INTEGER;
     page->fp = fp;
 }
 
@@ -250,11 +278,15 @@ static oop new_context(struct vm *vm, bool large)
 {
     uint64_t i, n = large ? CTX_LARGE_SLOTS : CTX_SMALL_SLOTS;
     oop ctx = heap_new_young(&vm->heap, CLS_CONTEXT, FMT_FIXED_AND_INDEXED, n);
+    oop nil = vm->heap.nil;
 
     if (!ctx)
         return heap_new(&vm->heap, CLS_CONTEXT, FMT_FIXED_AND_INDEXED, n);
-    for (i = 0; i < n; i++)
-        slots(ctx)[i] = vm->heap.nil;
+    for (i = 0; i < CTX_SMALL_SLOTS; i++)
+        slots(ctx)[i] = nil;
+    if (large)
+        for (; i < CTX_LARGE_SLOTS; i++)
+            slots(ctx)[i] = nil;
     return ctx;
 }
 

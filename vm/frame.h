@@ -133,6 +133,9 @@ void frame_push_block(struct vm *vm, oop closure, int argc);
 void frame_push_full_block(struct vm *vm, oop closure, int argc);
 /* Moves the top frame to a page of its own. May collect. */
 void frame_move_to_new_page(struct vm *vm);
+/* The top frame becomes the callee of `to`, a caller of its on the same page;
+ * what is in between is left. False: it cannot be, nothing changed. */
+bool frame_cut(struct vm *vm, oop *to);
 /* Frees pages until PAGES_RESERVE are. False: no memory for contexts. */
 bool frame_reserve_pages(struct vm *vm);
 /* Context of a frame, married if need be; 0: no memory. */
@@ -154,6 +157,16 @@ uint8_t *frame_pc_of(const struct vm *vm, const oop *fp, oop **end);
 bool frame_check(const struct vm *vm);
 /* The frame is being left: its context dies. */
 void frame_widow(struct vm *vm, oop *fp);
+
+/* Is `fp` the top frame of the running page, or one of its callers there? */
+static inline bool frame_runs(const struct vm *vm, const oop *fp)
+{
+    const oop *w = vm->fp;
+
+    while (w && w != fp)
+        w = frame_caller(w);
+    return w != NULL;
+}
 
 /* --- context.c --- */
 

@@ -76,6 +76,15 @@ static bool unmarry_range(struct vm *vm, oop from, oop to, oop *top)
     return true;
 }
 
+/* The running activation ends those between it and `to`, near by: no frame
+ * has to become a context for that. */
+static bool cut_frames(struct vm *vm, oop from, oop to)
+{
+    return from == vm->fp[FRAME_CONTEXT] && to != vm->heap.nil &&
+           context_is_married(to) && frame_runs(vm, context_frame(to)) &&
+           frame_cut(vm, context_frame(to));
+}
+
 int prim_terminate_to(struct vm *vm, int argc)
 {
     struct heap *h = &vm->heap;
@@ -86,6 +95,8 @@ int prim_terminate_to(struct vm *vm, int argc)
         return PRIM_ERR_BAD_RECEIVER;
     if (from == to || (to != h->nil && !is_context(to)))
         return PRIM_ERR_BAD_ARGUMENT;
+    if (cut_frames(vm, from, to))
+        return prim_answer_self(vm, argc);
     done = unmarry_range(vm, from, to, &top);
     if (done && (to == h->nil || reaches(vm, from, to))) {
         ctx = heap_follow(slot(from, CTX_SENDER));

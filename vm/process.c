@@ -146,12 +146,13 @@ static bool switch_to(struct vm *vm, oop process)
 void process_switch_to_highest(struct vm *vm)
 {
     oop lists = followed(slot(scheduler(vm), SCHED_LISTS));
+    oop nil = vm->heap.nil;
     uint64_t i;
 
     for (i = slot_count(lists); i-- > 0;) {
         oop list = followed(slot(lists, i));
 
-        while (!list_is_empty(vm, list))
+        while (slot(list, LIST_FIRST) != nil && !list_is_empty(vm, list))
             if (switch_to(vm, remove_first(vm, list)))
                 return; /* one whose context is dead is dropped */
     }
