@@ -6,6 +6,8 @@
 #include "vm/platform.h"
 #include "vm/prim.h"
 
+enum { MAX_LOW_SPACE = 8 << 20 };
+
 static int answer_bytes(struct vm *vm, int argc, uint64_t n)
 {
     return prim_answer_new(vm, argc, heap_uint64(&vm->heap, n));
@@ -59,13 +61,25 @@ int prim_low_space_semaphore(struct vm *vm, int argc)
     return set_semaphore(vm, argc, SPL_LOW_SPACE_SEMAPHORE);
 }
 
+/* Images ask for some hundred KB, from times of small heaps; their debuggers
+ * need more than that to tell the user. */
+static uint64_t ample(struct heap *h, uint64_t wanted)
+{
+    uint64_t least = heap_bytes_free(h) / 16;
+
+    if (least > MAX_LOW_SPACE)
+        least = MAX_LOW_SPACE;
+    return wanted && wanted < least ? least : wanted;
+}
+
 int prim_signal_at_bytes_left(struct vm *vm, int argc)
 {
     oop n = vm->sp[0];
 
     if (argc != 1 || !is_int(n) || int_value(n) < 0)
         return PRIM_ERR_BAD_ARGUMENT;
-    vm->heap.low_space_threshold = (uint64_t)int_value(n);
+    vm->heap.low_space_threshold =
+        ample(&vm->heap, (uint64_t)int_value(n));
     return prim_answer_self(vm, argc);
 }
 
