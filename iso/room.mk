@@ -7,6 +7,10 @@ STICK_STORE_MB ?= 256
 STORE_GUID := 7A05E7A0-4D70-4E4F-B00B-5A11BA110001
 ACCEL ?= tcg
 MEM ?= 512
+# Where `make run` keeps what is saved, and where it shows itself without a
+# display here.
+DISK ?= $(BUILD)/disk.img
+VNC ?= 127.0.0.1:0
 
 I := $(BUILD)/iso
 # Another image may travel instead, or none: `make iso ISO_IMAGE=`
@@ -45,7 +49,7 @@ $(BUILD)/aerostat-stick.img: $(I)/.staged $(BUILD)/mkstore
 	$(Q)rm -f $(I)/fat.img $(I)/store.img
 
 # Made once and then kept: what is saved under `make run` lives here.
-$(BUILD)/disk.img: | $(BUILD)/mkstore
+$(DISK): | $(BUILD)/mkstore
 	$(call say,DISK,$@)
 	$(Q)sh iso/mkdisk.sh $@.new $(DISK_MB) $(STORE_GUID) $(BUILD)/mkstore
 	$(Q)mv $@.new $@
@@ -63,24 +67,25 @@ stick: $(BUILD)/aerostat-stick.img ## the image for a USB stick, with room to sa
 
 QEMU_RUN = qemu-system-x86_64 -M q35 -accel $(ACCEL) -m $(MEM) -vga std \
   -cdrom $(BUILD)/aerostat.iso -boot d \
-  -drive if=none,id=disk,format=raw,file=$(BUILD)/disk.img \
+  -drive if=none,id=disk,format=raw,file=$(DISK) \
   -device virtio-blk-pci,drive=disk -serial stdio
 
 QEMU_DIRECT = qemu-system-x86_64 -M q35 -accel $(ACCEL) -m $(MEM) -vga std \
   -kernel $(BUILD)/kernel.elf -initrd $(ISO_IMAGE) -append "$(ARGS)" \
-  -drive if=none,id=disk,format=raw,file=$(BUILD)/disk.img \
+  -drive if=none,id=disk,format=raw,file=$(DISK) \
   -device virtio-blk-pci,drive=disk -serial stdio
 
-run-qemu: $(BUILD)/aerostat.iso $(BUILD)/disk.img
+run-qemu: $(BUILD)/aerostat.iso $(DISK)
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then \
 	  exec $(QEMU_RUN); \
 	else \
-	  echo "No display here: connect a VNC viewer to 127.0.0.1:5900"; \
-	  exec $(QEMU_RUN) -display none -vnc 127.0.0.1:0; \
+	  echo "No display here: connect a VNC viewer to $(VNC)," \
+	    "where display 0 is port 5900"; \
+	  exec $(QEMU_RUN) -display none -vnc $(VNC); \
 	fi
 
 # The kernel alone, stopped at its entry until gdb says so.
-debug: $(BUILD)/kernel.elf $(ISO_IMAGE) $(BUILD)/disk.img ## QEMU waiting for gdb
+debug: $(BUILD)/kernel.elf $(ISO_IMAGE) $(DISK) ## QEMU waiting for gdb
 	@echo "gdb -ex 'target remote :1234' $(BUILD)/metal/kernel.debug"
 	$(QEMU_DIRECT) -S -gdb tcp:127.0.0.1:1234 -vnc 127.0.0.1:0
 .PHONY: run-qemu debug
