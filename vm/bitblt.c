@@ -8,6 +8,7 @@
  * on 32 bits have loops of their own, which answer the same.
  */
 #include "vm/bitblt.h"
+#include "vm/bitblt_sse2.h"
 #include "vm/prim.h"
 
 #include <stdlib.h>
@@ -154,7 +155,7 @@ static void store_run(uint32_t *to, const uint32_t *s, size_t n, uint32_t h)
 
 static void scaled_run(uint32_t *to, const uint32_t *s, size_t n, uint32_t h)
 {
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = blt_scaled_fours(to, s, n, h); i < n; i++) {
         uint32_t p = s[i] & h;
 
         if (p >> 24 == 255)

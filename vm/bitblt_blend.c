@@ -4,6 +4,7 @@
  * back dithered (16 bits) or through the colour map (8 bits).
  */
 #include "vm/bitblt.h"
+#include "vm/bitblt_sse2.h"
 
 enum { RULE_ALPHA_SCALED = 34, RULE_COMPONENT_ALPHA = 41 };
 
@@ -40,7 +41,8 @@ static void blend_row_32(const struct blt *b, int row)
     const uint32_t *s = form_row(&b->source, b->sy + row) + b->sx;
     uint32_t *d = form_row(&b->dest, b->dy + row) + b->dx;
 
-    for (int i = 0; i < b->w; i++) {
+    for (size_t i = blt_blend_fours(d, s, (size_t)b->w); i < (size_t)b->w;
+         i++) {
         uint32_t alpha = s[i] >> 24;
 
         if (alpha == 255)
