@@ -131,6 +131,7 @@ static void check_memory(void)
 _Noreturn static void start_image(void)
 {
     static char path[] = "/aerostat";
+    const char *jit = cmdline_get(&options, "jit");
     struct vm_options vm_options = {
         .vm_path = path,
         .machine = "metal",
@@ -140,6 +141,8 @@ _Noreturn static void start_image(void)
         .headless = options.image_arg_count > 0 ||
                     cmdline_get(&options, "headless") != NULL,
         .stats = cmdline_get(&options, "stats") != NULL,
+        .jit = !jit || strcmp(jit, "off") != 0,
+        .jit_threshold = -1,
     };
     const char *why = NULL;
     struct vm *vm = vm_create(&vm_options, &why);

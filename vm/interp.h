@@ -76,7 +76,8 @@ struct vm {
     uint64_t code_start, code_bytes; /* the zone */
     uint8_t *return_to_interpreter;  /* FRAME_PC under interpreted frames */
     void *c_sp;                      /* C's stack while machine code runs */
-    cached_primitive code_primitive; /* which runs, called from there */
+    cached_primitive code_primitive; /* which runs, called from there, */
+    uint8_t *code_body;              /* and what to run when it fails */
 
     struct cache_entry method_cache[METHOD_CACHE_SIZE];
     struct at_entry at_cache[AT_CACHE_SIZE];

@@ -124,7 +124,8 @@ static const char *absolute(const char *name)
 int main(int argc, char **argv)
 {
     struct vm_options options = {
-        .vm_path = argc ? argv[0] : "aerostat", .jit_threshold = -1,
+        .vm_path = argc ? argv[0] : "aerostat", .jit = true,
+        .jit_threshold = -1,
     };
     const char *why = "";
     struct vm *vm;

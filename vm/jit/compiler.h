@@ -46,6 +46,7 @@ struct slow {
     uint32_t target;        /* of the conditional jump joined to it, 0: none */
     uint8_t jump;           /* OP_JUMP_TRUE or OP_JUMP_FALSE then */
     bool pushes;            /* a store that leaves its value */
+    bool self_valid;        /* RECEIVER_REG is counted on behind it */
 };
 
 struct compiler {
@@ -128,6 +129,6 @@ bool compile_special(struct compiler *c);
 
 /* --- jit_prims.c --- */
 
-/* The entry of a method that begins with a primitive; its body is reached by
- * frames only that C built. False: it has none that matters. */
-bool compile_primitive(struct compiler *c);
+/* The primitive that a method begins with, if any; what follows is run when
+ * it has failed, entered like the method. */
+void compile_primitive(struct compiler *c);

@@ -43,6 +43,7 @@ static struct slow *slow_for(struct compiler *c, const struct operands *o,
     s->y = o->y;
     s->constant = o->y_value;
     s->index = c->op.index;
+    s->self_valid = c->self_valid;
     return s;
 }
 
@@ -78,6 +79,8 @@ static void send_operands(struct compiler *c, const struct slow *s,
     asm_push(&c->a, R10);
     asm_mov(&c->a, RDX, s->x);
     emit_send(c, POINT_SPECIAL, s->index, 1, bytecode);
+    if (s->self_valid)
+        asm_load(&c->a, RECEIVER_REG, AT(RBP, 8 * FRAME_RECEIVER));
 }
 
 /* Tries the shared stub; behind it, r10 is the result or 0. */
@@ -198,7 +201,6 @@ static void arithmetic(struct compiler *c)
     default: bit_operation(c, &o, s, OR);
     }
     asm_bind(&c->a, &s->out);
-    c->self_valid = false;
     push_reg(c, s->result);
 }
 
@@ -215,7 +217,6 @@ static void by_stub(struct compiler *c)
     s->result = take_reg(c);
     asm_jmp(&c->a, &s->in);
     asm_bind(&c->a, &s->out);
-    c->self_valid = false;
     push_reg(c, s->result);
 }
 
@@ -253,7 +254,6 @@ static void compare_and_jump(struct compiler *c, const struct operands *o,
     asm_jcc(&c->a, jump->kind == OP_JUMP_TRUE ? yes : yes ^ 1,
             &c->labels[jump->target]);
     asm_bind(&c->a, &s->out);
-    c->self_valid = false;
 }
 
 static void compare(struct compiler *c)
@@ -276,7 +276,6 @@ static void compare(struct compiler *c)
     asm_load(&c->a, s->result, HEAP(false_));
     asm_cmov_load(&c->a, condition(c->op.index), s->result, HEAP(true_));
     asm_bind(&c->a, &s->out);
-    c->self_valid = false;
     push_reg(c, s->result);
 }
 

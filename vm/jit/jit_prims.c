@@ -280,27 +280,43 @@ static void fast_cases(struct compiler *c, cached_primitive p,
         prim_code_identical(c, no);
 }
 
+/* Does the body begin with the marker for the error code? Such a frame is
+ * built in C. */
+static bool wants_error(struct compiler *c)
+{
+    struct op first = jit_decode(c->method, c->from);
+
+    return first.kind == OP_STORE_TEMP && !first.pops;
+}
+
 static void call_primitive(struct compiler *c, cached_primitive p)
 {
+    struct label label = LABEL_INIT, *body = &label;
+
     asm_imm(&c->a, RAX, (uint64_t)(uintptr_t)p);
     asm_load_label(&c->a, RCX, &c->pool[0].label);
     asm_imm32(&c->a, RSI, c->num_args);
+    if (wants_error(c))
+        asm_imm32(&c->a, RDX, 0);
+    else
+        asm_lea_label(&c->a, RDX, body);
     asm_jmp_to(&c->a, c->j->stubs.primitive);
+    asm_align(&c->a, 16);
+    asm_bind(&c->a, body);
 }
 
-bool compile_primitive(struct compiler *c)
+void compile_primitive(struct compiler *c)
 {
     cached_primitive p = vm_primitive_of(c->method);
     struct label no = LABEL_INIT;
 
     if (!p || p == prim_marker)
-        return false;
+        return;
     if ((uintptr_t)p < QUICK_MAX) {
         quick_method(c, (unsigned)(uintptr_t)p);
-        return true;
+        return;
     }
     fast_cases(c, p, &no);
     asm_bind(&c->a, &no);
     call_primitive(c, p);
-    return true;
 }

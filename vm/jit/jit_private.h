@@ -80,7 +80,8 @@ struct jit_stubs {
     uint8_t *resume;         /* after C: on with the vm's registers */
     uint8_t *miss;           /* a send's cache does not fit */
     uint8_t *return_to_interpreter;
-    uint8_t *primitive;      /* rax: function, rcx: method, esi: argc */
+    uint8_t *primitive;      /* rax: function, rcx: method, esi: argc,
+                                rdx: code of the body, or 0 */
     uint8_t *safepoint, *safepoint_no_switch;
     uint8_t *return_slow, *block_return_slow; /* rsi: the answer */
     uint8_t *must_be_boolean; /* rsi: the value */

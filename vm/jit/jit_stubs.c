@@ -11,6 +11,7 @@
  * r10 and r11 are nobody's: stubs of arithmetic use no others.
  */
 #include "vm/jit/jit_private.h"
+#include "vm/prim.h"
 
 #define VM(field) AT(RBX, offsetof(struct vm, field))
 #define HEAP(field) AT(RBX, offsetof(struct heap, field))
@@ -119,14 +120,36 @@ static uint8_t *find_and_run(struct jit_stubs *s, struct assembler *a,
     return start;
 }
 
+/* A primitive failed for good, in eax: the body's code goes on, if it does not
+ * want to know why, with the receiver in rdx. */
+static void run_body(struct assembler *a, struct label *no)
+{
+    asm_alu_imm32(a, CMP, RAX, 0);
+    asm_jcc(a, IF_LESS, no);
+    asm_alu_imm32(a, CMP, RAX, PRIM_ERR_NO_MEMORY);
+    asm_jcc(a, IF_EQUAL, no);
+    asm_alu_mem8_imm(a, CMP, VM(forwarders), 0);
+    asm_jcc(a, IF_NOT_EQUAL, no);
+    asm_load(a, RCX, VM(code_body));
+    asm_test(a, RCX, RCX);
+    asm_jcc(a, IF_EQUAL, no);
+    asm_load(a, RSP, VM(sp));
+    asm_load32(a, RSI, VM(argc));
+    asm_load(a, RDX, AT_INDEX(RSP, RSI, 8, 0));
+    asm_push_mem(a, VM(pc));
+    asm_jmp_reg(a, RCX);
+}
+
 static void make_primitive(struct jit_stubs *s, struct assembler *a)
 {
     struct label failed = LABEL_INIT, reload = LABEL_INIT;
+    struct label otherwise = LABEL_INIT;
 
     s->primitive = here(a);
     to_c(a);
     asm_store(a, VM(method), RCX);
     asm_store(a, VM(code_primitive), RAX);
+    asm_store(a, VM(code_body), RDX);
     asm_store32(a, VM(argc), RSI);
     asm_call_reg(a, RAX);
     asm_alu32(a, OR, RAX, RAX);
@@ -138,6 +161,8 @@ static void make_primitive(struct jit_stubs *s, struct assembler *a)
     asm_push_mem(a, VM(pc));
     asm_ret(a, 0);
     asm_bind(a, &failed);
+    run_body(a, &otherwise);
+    asm_bind(a, &otherwise);
     asm_mov(a, RDI, RBX);
     asm_mov32(a, RSI, RAX);
     CALL_C(a, runtime_primitive);
