@@ -127,6 +127,18 @@ void compile_return(struct compiler *c);
 /* False: it is an ordinary send. */
 bool compile_special(struct compiler *c);
 
+/* --- jit_alloc.c: objects in eden; `no`, or slow->in, is where C does it.
+ * Results are in rax. --- */
+
+/* Of methods: answers the new instance. */
+void compile_new(struct compiler *c, struct label *no);
+void compile_new_with(struct compiler *c, struct label *no);
+/* Of operations, operands popped. False: not so simple, nothing is done. */
+bool compile_new_array(struct compiler *c, struct slow *s);
+bool compile_full_block(struct compiler *c, struct slow *s);
+/* The context of a frame that returns. */
+bool compile_widow(struct compiler *c, struct label *no);
+
 /* --- jit_prims.c --- */
 
 /* The primitive that a method begins with, if any; what follows is run when

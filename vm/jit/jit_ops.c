@@ -92,8 +92,41 @@ static void push_from_runtime(struct compiler *c, const uint8_t *stub,
     push_reg(c, RAX);
 }
 
+/* What eden had no room for: C does it, and may collect. */
+static void slow_new(struct compiler *c, struct slow *s)
+{
+    asm_imm32(&c->a, RSI, s->index);
+    asm_imm32(&c->a, RDX, s->target);
+    call_runtime(c, s->jump == OP_NEW_ARRAY ? c->j->stubs.new_array
+                                            : c->j->stubs.full_block,
+                 s->next);
+    asm_load(&c->a, RECEIVER_REG, AT(RBP, 8 * FRAME_RECEIVER));
+    asm_jmp(&c->a, &s->out);
+}
+
+/* Is it made by the machine code? */
+static bool new_in_line(struct compiler *c,
+                        bool (*compile)(struct compiler *, struct slow *))
+{
+    struct slow *s = new_slow(c, slow_new);
+
+    s->index = c->op.index;
+    s->target = c->op.n;
+    s->jump = c->op.kind;
+    if (!compile(c, s)) {
+        c->num_slows--;
+        return false;
+    }
+    load_self(c);
+    asm_bind(&c->a, &s->out);
+    push_reg(c, RAX);
+    return true;
+}
+
 static void new_array(struct compiler *c)
 {
+    if (new_in_line(c, compile_new_array))
+        return;
     spill(c, 0);
     asm_imm32(&c->a, RSI, c->op.index);
     asm_imm32(&c->a, RDX, c->op.n);
@@ -102,6 +135,8 @@ static void new_array(struct compiler *c)
 
 static void new_full_block(struct compiler *c)
 {
+    if (new_in_line(c, compile_full_block))
+        return;
     spill(c, 0);
     asm_imm32(&c->a, RSI, c->op.index);
     asm_imm32(&c->a, RDX, c->op.n);
@@ -449,11 +484,14 @@ static void leave_frame(struct compiler *c)
 /* The frame has a context, which dies; a page's first frame needs more. */
 static void slow_return(struct compiler *c, struct slow *s)
 {
-    struct label base = LABEL_INIT;
+    struct label base = LABEL_INIT, old = LABEL_INIT;
     bool is_block = c->is_block || c->embedded;
 
     asm_alu_mem_imm(&c->a, CMP, AT(RBP, 8 * FRAME_CALLER), 0);
     asm_jcc(&c->a, IF_EQUAL, &base);
+    if (compile_widow(c, &old))
+        leave_frame(c);
+    asm_bind(&c->a, &old);
     asm_push(&c->a, RBP);
     asm_call_to(&c->a, c->j->stubs.widow);
     leave_frame(c);

@@ -272,6 +272,10 @@ static void fast_cases(struct compiler *c, cached_primitive p,
         prim_code_at_put(c, no, true);
     else if (p == prim_size && c->num_args == 0)
         prim_code_size(c, no);
+    else if (p == prim_new && c->num_args == 0)
+        compile_new(c, no);
+    else if (p == prim_new_with && c->num_args == 1)
+        compile_new_with(c, no);
     else if (p == prim_full_block_value)
         prim_code_value(c, no);
     else if (p == prim_class && c->num_args == 0)
