@@ -95,11 +95,17 @@ lint: $(BUILD)/aerostat ## check the doors of the house
 
 FAST_SUITES = "lint=tests/lint.py" $(UNIT_SUITES) $(FUZZ_SUITES) \
   "image tests=$(HOSTED) $(IMAGE) test" \
-  "language files=$(HOSTED) $(IMAGE) langtest tests/lang/*.st"
+  "language files=$(HOSTED) $(IMAGE) langtest tests/lang/*.st" \
+  "image tests, interpreted=$(HOSTED) --jit=off $(IMAGE) test" \
+  "image tests, all compiled=$(HOSTED) --jit-threshold=0 $(IMAGE) test" \
+  "language files, interpreted=$(HOSTED) --jit=off $(IMAGE) langtest tests/lang/*.st" \
+  "language files, all compiled=$(HOSTED) --jit-threshold=0 $(IMAGE) langtest tests/lang/*.st"
 
 SLOW_SUITES = \
-  "language files, asan=$(ASAN) $(IMAGE) langtest tests/lang/*.st" \
-  "language files, gc stress=$(ASAN) --stress-gc --check-heap $(IMAGE) langtest tests/lang/*.st" \
+  "language files, asan=$(ASAN) --jit=off $(IMAGE) langtest tests/lang/*.st" \
+  "language files, compiled, asan=$(ASAN) --jit-threshold=0 $(IMAGE) langtest tests/lang/*.st" \
+  "language files, gc stress=$(ASAN) --jit=off --stress-gc --check-heap $(IMAGE) langtest tests/lang/*.st" \
+  "language files, compiled, gc stress=$(ASAN) --jit-threshold=0 --stress-gc --check-heap $(IMAGE) langtest tests/lang/*.st" \
   "hosted and machine=$(PYTHON) -m pytest -q -rs -p no:cacheprovider tests/system"
 
 FAST_NEEDS = $(BUILD)/aerostat $(IMAGE) $(UNIT:%=$(T)/%) \
