@@ -282,16 +282,8 @@ static oop new_context(struct vm *vm, bool large)
 
     if (!ctx)
         return heap_new(&vm->heap, CLS_CONTEXT, FMT_FIXED_AND_INDEXED, n);
-<<<<<<< HEAD
-    for (i = 0; i < CTX_SMALL_SLOTS; i++)
-        slots(ctx)[i] = nil;
-    if (large)
-        for (; i < CTX_LARGE_SLOTS; i++)
-            slots(ctx)[i] = nil;
-=======
     for (i = 0; i < CTX_TEMPS; i++) /* the rest is above stackp */
-        slots(ctx)[i] = vm->heap.nil;
->>>>>>> 3ebfb9e (jit: on by default; failed primitives go on in machine code)
+        slots(ctx)[i] = nil;
     return ctx;
 }
 
