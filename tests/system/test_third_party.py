@@ -1,4 +1,6 @@
 """Images that others made, hosted: the Pharo kernel and Cuis 5.0."""
+import pytest
+
 from conftest import hosted
 
 PHARO_LIST = """Currently installed Command Line Handlers:
@@ -54,3 +56,30 @@ def test_cuis_saves_and_runs_again(cuis):
     run = hosted(cuis, "-s", "script.st", cwd=cuis.parent)
     assert run.returncode == 0, run.stderr
     assert (cuis.parent / "kept.txt").read_text() == "42"
+
+
+# What exhausts the memory.
+HUNGRY = {
+    "recursion": "| b | b := nil. b := [:n | (b value: n + 1) + 1]. "
+                 "b value: 1",
+    "small objects": "| c | c := OrderedCollection new. "
+                     "[c add: (Array new: 10)] repeat",
+}
+WATCHED = """[
+    [SystemWindow allSubInstances anySatisfy: [:w |
+        'Space is low*' match: w label]] whileFalse: [
+            (Delay forSeconds: 1) wait].
+    (DirectoryEntry currentDirectory // 'out.txt') forceWriteStreamDo: [:s |
+        s print: 100 factorial printString size].
+    Smalltalk quitPrimitive] forkAt: Processor userInterruptPriority.
+[%s] fork.
+"""
+
+
+@pytest.mark.parametrize("name", HUNGRY)
+def test_cuis_is_told_that_space_is_low_and_goes_on(name, cuis):
+    script = cuis.parent / "script.st"
+    script.write_text(WATCHED % HUNGRY[name])
+    run = hosted("--memory", "200", cuis, "-s", "script.st", cwd=cuis.parent)
+    assert run.returncode == 0, run.stderr
+    assert (cuis.parent / "out.txt").read_text() == "158"
