@@ -12,13 +12,15 @@
 #include <string.h>
 
 #include "drivers/block.h"
+#include "kernel/bytes.h"
 #include "kernel/fat_private.h"
 
-enum { NODES = 256, HANDLES = 256 };
+enum { NODES = 256, HANDLES = 256, SHORT_NAME = 11 };
 
 struct node {
     unsigned users;
     struct fat_place place; /* its short entry */
+    uint8_t name[SHORT_NAME];
     uint32_t first;         /* cluster, 0: empty */
     uint32_t size;
     /* where the last access ended: cluster number `at_index` of the chain */
@@ -54,6 +56,8 @@ static struct node *node_open(const struct fat_entry *e)
             n = &nodes[i];
             *n = (struct node){ .place = e->place, .first = e->first,
                                 .size = e->info.size };
+            fat_read(&volume, e->place.cluster, e->place.offset, n->name,
+                     SHORT_NAME);
         }
     if (n)
         n->users++;
@@ -457,4 +461,58 @@ const struct fs_ops *fat_mount(struct block_device *d)
     memset(nodes, 0, sizeof nodes);
     memset(handles, 0, sizeof handles);
     return fat_volume_open(&volume, d) ? NULL : &operations;
+}
+
+/* --- a disk that was out of the machine --- */
+
+static void forget_node(struct node *n)
+{
+    for (unsigned i = 0; i < HANDLES; i++)
+        if (handles[i].node == n)
+            handles[i].node = NULL;
+    n->users = 0;
+}
+
+/* The file as its entry tells now; false: it is not that file's any more. */
+static bool refresh_node(struct node *n)
+{
+    uint8_t raw[DIR_ENTRY];
+
+    if (fat_read(&volume, n->place.cluster, n->place.offset, raw,
+                 DIR_ENTRY) ||
+        memcmp(raw, n->name, SHORT_NAME) != 0 ||
+        (raw[11] & (ATTR_DIRECTORY | ATTR_VOLUME)))
+        return false;
+    n->first = get16(raw + 26) | get16(raw + 20) << 16;
+    n->size = get32(raw + 28);
+    n->at_index = n->at_cluster = 0;
+    return true;
+}
+
+/* Reads the volume's own description anew, and with it drops what is
+ * cached of the old one. */
+static bool same_volume(void)
+{
+    struct fat_volume now;
+
+    if (fat_volume_open(&now, volume.device))
+        return false;
+    now.next_free = volume.next_free;
+    return memcmp(&now, &volume, sizeof now) == 0;
+}
+
+bool fat_came_back(const struct block_device *disk)
+{
+    const struct block_device *d = volume.device;
+    bool same;
+
+    if (!d || (d != disk && d->parent != disk))
+        return true;
+    same = same_volume();
+    for (unsigned i = 0; i < NODES; i++)
+        if (nodes[i].users && !(same && refresh_node(&nodes[i])))
+            forget_node(&nodes[i]);
+    if (!same)
+        volume.device = NULL;
+    return same;
 }

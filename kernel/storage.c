@@ -85,11 +85,15 @@ static bool lies_on(const struct block_device *d,
     return d && (d == disk || d->parent == disk);
 }
 
-/* The store is read again: it may have been elsewhere meanwhile. */
+/* Store and files are read again: the disk may have been elsewhere. */
 static void come_back(const struct block_device *disk)
 {
     struct block_device *d = store_device();
 
+    if (!fat_came_back(disk)) {
+        klog("files: no longer on %s\n", disk->name);
+        fs_mount(NULL);
+    }
     if (!lies_on(d, disk))
         return;
     if (store_mount(d))
@@ -108,6 +112,8 @@ void storage_disk_came(struct block_device *disk, bool back)
         partition_register(disk);
     if (!store_device())
         mount_all();
+    else if (!fs_mounted())
+        mount_files();
 }
 
 /* --- what is on a disk --- */
@@ -228,7 +234,8 @@ static struct block_device *whole_disk(unsigned index)
     struct block_device *d;
 
     for (unsigned i = 0; (d = block_device(i)) != NULL; i++)
-        if (!d->parent && d->sector_size != CD_SECTOR && index-- == 0)
+        if (!d->parent && !d->gone && d->sector_size != CD_SECTOR &&
+            index-- == 0)
             return d;
     return NULL;
 }
@@ -253,7 +260,7 @@ int storage_format(const char *name, const char **why)
     int error;
 
     *why = "there is no such disk any more";
-    if (!d || d->parent)
+    if (!d || d->parent || d->gone)
         return -ENODEV;
     describe(&s, d);
     *why = "the disk is not empty";

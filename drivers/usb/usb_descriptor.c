@@ -10,8 +10,7 @@
 #include <string.h>
 
 #include "drivers/usb/usb.h"
-
-static uint16_t get16(const uint8_t *p) { return p[0] | p[1] << 8; }
+#include "kernel/bytes.h"
 
 int usb_parse_device(struct usb_device *d, const uint8_t *b, size_t n)
 {
@@ -31,7 +30,7 @@ int usb_parse_config_length(const uint8_t *b, size_t n)
     if (n < USB_CONFIG_HEADER || b[0] < USB_CONFIG_HEADER ||
         b[1] != USB_CONFIGURATION || get16(b + 2) < USB_CONFIG_HEADER)
         return -EINVAL;
-    return get16(b + 2);
+    return (int)get16(b + 2);
 }
 
 /* The interface that follows, unless it is another setting of the one

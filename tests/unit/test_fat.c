@@ -345,6 +345,58 @@ static void damage_is_survived(void **state)
     free(good);
 }
 
+/* The disk leaves, another machine writes to it, it comes back. */
+static void files_that_others_changed_meanwhile(void **state)
+{
+    static const char longer[] = "grown elsewhere";
+    char text[64] = "";
+    int kept, grown, gone;
+
+    put("/KEPT.TXT", "kept");
+    put("/GROWN.TXT", "grown");
+    put("/GONE.TXT", "gone");
+    kept = fs->open("/KEPT.TXT", FS_WRITE);
+    grown = fs->open("/GROWN.TXT", FS_WRITE);
+    gone = fs->open("/GONE.TXT", FS_WRITE);
+    write_image();
+    assert_int_equal(shell("mdel -i %s ::/GONE.TXT", image_path), 0);
+    assert_int_equal(shell("printf '%s' | mcopy -o -i %s - ::/GROWN.TXT",
+                           longer, image_path), 0);
+    assert_int_equal(shell("printf new | mcopy -i %s - ::/NEW.TXT",
+                           image_path), 0);
+    read_image();
+    assert_true(fat_came_back(&disk.device));
+    assert_int_equal(fs->size(kept), 4);
+    assert_int_equal(fs->size(grown), sizeof longer - 1);
+    assert_int_equal(fs->read(grown, 0, text, sizeof text),
+                     sizeof longer - 1);
+    assert_string_equal(text, longer);
+    assert_true(fs->write(gone, 0, "x", 1) < 0);
+    assert_int_equal(fs->write(kept, 4, " and more", 9), 9);
+    assert_int_equal(fs->close(kept), 0);
+    assert_int_equal(fs->close(grown), 0);
+    expect_text("/KEPT.TXT", "kept and more");
+    expect_text("/NEW.TXT", "new");
+    write_image();
+    assert_int_equal(shell("mtype -i %s ::/KEPT.TXT | grep -qx 'kept and more'",
+                           image_path), 0);
+    assert_int_equal(shell("mtype -i %s ::/GROWN.TXT | grep -qx '%s'",
+                           image_path, longer), 0);
+}
+
+static void a_volume_that_is_another_is_let_go(void **state)
+{
+    int f;
+
+    put("/FILE.TXT", "text");
+    f = fs->open("/FILE.TXT", FS_WRITE);
+    disk.bytes[13] *= 2; /* clusters of another size */
+    assert_false(fat_came_back(&disk.device));
+    assert_true(fs->write(f, 0, "x", 1) < 0);
+    disk.bytes[13] /= 2;
+    assert_true(fat_came_back(&disk.device)); /* no longer ours to lose */
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -359,6 +411,8 @@ int main(void)
         TEST(many_files_grow_a_directory),
         TEST(a_random_walk_beside_a_shadow),
         TEST(damage_is_survived),
+        TEST(files_that_others_changed_meanwhile),
+        TEST(a_volume_that_is_another_is_let_go),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
