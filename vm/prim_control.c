@@ -213,72 +213,71 @@ static bool block_takes(oop closure, int64_t argc)
            argc <= MAX_BLOCK_ARGS;
 }
 
-int prim_block_value(struct vm *vm, int argc)
+/* The two kinds of closures: which it is, and how it is activated. */
+struct block_kind {
+    bool (*is_one)(oop o);
+    void (*push)(struct vm *vm, oop closure, int argc);
+};
+static const struct block_kind embedded = { is_block, frame_push_block };
+static const struct block_kind full = { is_full_block, frame_push_full_block };
+
+static int block_value(struct vm *vm, int argc, const struct block_kind *kind,
+                       int activated)
 {
     oop closure = vm->sp[argc];
 
-    if (!is_block(closure))
+    if (!kind->is_one(closure))
         return PRIM_ERR_BAD_RECEIVER;
     if (!block_takes(closure, argc))
         return PRIM_ERR_BAD_NUM_ARGS;
-    frame_push_block(vm, closure, argc);
+    kind->push(vm, closure, argc);
+    return activated;
+}
+
+static int block_value_with_arguments(struct vm *vm, int argc,
+                                      const struct block_kind *kind)
+{
+    oop closure = vm->sp[1], args = vm->sp[0];
+
+    if (argc != 1 || !kind->is_one(closure))
+        return PRIM_ERR_BAD_RECEIVER;
+    if (!is_array(args))
+        return PRIM_ERR_BAD_ARGUMENT;
+    if (!block_takes(closure, (int64_t)slot_count(args)))
+        return PRIM_ERR_BAD_NUM_ARGS;
+    spread(vm, argc, closure, args);
+    kind->push(vm, closure, (int)slot_count(args));
     return PRIM_ACTIVATED;
+}
+
+int prim_block_value(struct vm *vm, int argc)
+{
+    return block_value(vm, argc, &embedded, PRIM_ACTIVATED);
 }
 
 int prim_block_value_no_switch(struct vm *vm, int argc)
 {
-    int r = prim_block_value(vm, argc);
-
-    return r == PRIM_ACTIVATED ? PRIM_NO_SWITCH : r;
+    return block_value(vm, argc, &embedded, PRIM_NO_SWITCH);
 }
 
 int prim_block_value_with_arguments(struct vm *vm, int argc)
 {
-    oop closure = vm->sp[1], args = vm->sp[0];
-
-    if (argc != 1 || !is_block(closure))
-        return PRIM_ERR_BAD_RECEIVER;
-    if (!is_array(args))
-        return PRIM_ERR_BAD_ARGUMENT;
-    if (!block_takes(closure, (int64_t)slot_count(args)))
-        return PRIM_ERR_BAD_NUM_ARGS;
-    spread(vm, argc, closure, args);
-    frame_push_block(vm, closure, (int)slot_count(args));
-    return PRIM_ACTIVATED;
+    return block_value_with_arguments(vm, argc, &embedded);
 }
 
 int prim_full_block_value(struct vm *vm, int argc)
 {
-    oop closure = vm->sp[argc];
-
-    if (!is_full_block(closure))
-        return PRIM_ERR_BAD_RECEIVER;
-    if (!block_takes(closure, argc))
-        return PRIM_ERR_BAD_NUM_ARGS;
-    frame_push_full_block(vm, closure, argc);
-    return PRIM_ACTIVATED;
+    return block_value(vm, argc, &full, PRIM_ACTIVATED);
 }
 
 int prim_full_block_value_no_switch(struct vm *vm, int argc)
 {
-    int r = prim_full_block_value(vm, argc);
-
-    return r == PRIM_ACTIVATED ? PRIM_NO_SWITCH : r;
+    return block_value(vm, argc, &full, PRIM_NO_SWITCH);
 }
 
 int prim_full_block_value_with_arguments(struct vm *vm, int argc)
 {
-    oop closure = vm->sp[1], args = vm->sp[0];
-
-    if (argc != 1 || !is_full_block(closure))
-        return PRIM_ERR_BAD_RECEIVER;
-    if (!is_array(args))
-        return PRIM_ERR_BAD_ARGUMENT;
-    if (!block_takes(closure, (int64_t)slot_count(args)))
-        return PRIM_ERR_BAD_NUM_ARGS;
-    spread(vm, argc, closure, args);
-    frame_push_full_block(vm, closure, (int)slot_count(args));
-    return PRIM_ACTIVATED;
+    return block_value_with_arguments(vm, argc, &full);
 }
 
 /* --- identity and class: the operands are the topmost --- */

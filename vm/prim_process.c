@@ -197,20 +197,28 @@ int prim_exit_critical(struct vm *vm, int argc)
     return PRIM_ACTIVATED;
 }
 
+/* Takes a mutex if it is free: *answer is false; true if it was had before.
+ * False: it is somebody else's. */
+static bool take_or_have(struct vm *vm, int argc, oop *answer)
+{
+    struct heap *h = &vm->heap;
+    oop mutex = vm->sp[argc], owner = heap_follow(slot(mutex, MUTEX_OWNER));
+    oop me = argc ? vm->sp[0] : vm_active_process(vm);
+
+    *answer = owner == h->nil ? h->false_ : h->true_;
+    if (owner == h->nil)
+        heap_store(h, mutex, MUTEX_OWNER, me);
+    return owner == h->nil || owner == me;
+}
+
 int prim_enter_critical(struct vm *vm, int argc)
 {
-    oop mutex = vm->sp[argc], owner, me;
+    oop mutex = vm->sp[argc], answer;
 
     if (argc > 1 || !is_list(mutex))
         return PRIM_ERR_BAD_RECEIVER;
-    me = argc ? vm->sp[0] : vm_active_process(vm);
-    owner = heap_follow(slot(mutex, MUTEX_OWNER));
-    if (owner == vm->heap.nil) {
-        heap_store(&vm->heap, mutex, MUTEX_OWNER, me);
-        return prim_answer_bool(vm, argc, false);
-    }
-    if (owner == me)
-        return prim_answer_bool(vm, argc, true);
+    if (take_or_have(vm, argc, &answer))
+        return prim_answer(vm, argc, answer);
     if (!process_can_switch(vm))
         return PRIM_ERR_NO_MEMORY;
     vm->sp += argc;
@@ -221,18 +229,13 @@ int prim_enter_critical(struct vm *vm, int argc)
 
 int prim_test_and_set_owner(struct vm *vm, int argc)
 {
-    oop mutex = vm->sp[argc], owner, me;
+    oop answer;
 
-    if (argc > 1 || !is_list(mutex))
+    if (argc > 1 || !is_list(vm->sp[argc]))
         return PRIM_ERR_BAD_RECEIVER;
-    me = argc ? vm->sp[0] : vm_active_process(vm);
-    owner = heap_follow(slot(mutex, MUTEX_OWNER));
-    if (owner == vm->heap.nil) {
-        heap_store(&vm->heap, mutex, MUTEX_OWNER, me);
-        return prim_answer_bool(vm, argc, false);
-    }
-    return owner == me ? prim_answer_bool(vm, argc, true)
-                       : prim_answer(vm, argc, vm->heap.nil);
+    if (!take_or_have(vm, argc, &answer))
+        answer = vm->heap.nil;
+    return prim_answer(vm, argc, answer);
 }
 
 /* --- clocks --- */
