@@ -46,23 +46,39 @@ GREEDY = {
 }
 
 
-def desktop(memory, name):
-    with Machine(pvh(built("aerostat.image")), memory=memory, name=name) as m:
+@pytest.fixture(scope="module")
+def machines():
+    """By memory; one that a failed test left behind is not used again."""
+    running = {}
+    yield running
+    for m in running.values():
+        m.__exit__()
+
+
+def desktop(machines, memory):
+    m = machines.get(memory)
+    if m and not m.goes_on:
+        m.__exit__()
+    if not m or not m.goes_on:
+        m = machines[memory] = Machine(
+            pvh(built("aerostat.image")), memory=memory,
+            name="runaway-%d" % memory)
         m.prompt(timeout=60)
         m.until("World notNil", "true")
         for line in (BEGUN, STUCK, "Object compile: 'dive ^ self dive + 1'"):
             m.ask(line)
-        yield m
+    m.goes_on = False
+    return m
 
 
-@pytest.fixture(scope="module")
-def plenty():
-    yield from desktop(512, "runaway-512")
+@pytest.fixture
+def plenty(machines):
+    return desktop(machines, 512)
 
 
-@pytest.fixture(scope="module")
-def little():
-    yield from desktop(128, "runaway-128")
+@pytest.fixture
+def little(machines):
+    return desktop(machines, 128)
 
 
 def do_it(m, text):
@@ -87,6 +103,7 @@ def goes_on(m, title, free):
     m.ask("World submorphs copy do: [:e | (e isKindOf: TaskBar) "
           "ifFalse: [e delete]]")
     m.until("Smalltalk garbageCollect > %d" % (free * 9 // 10), "true")
+    m.goes_on = True
 
 
 @pytest.mark.parametrize("work", ENDLESS)
