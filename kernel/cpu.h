@@ -64,46 +64,28 @@ static inline void cpuid(uint32_t leaf, uint32_t sub, uint32_t r[4])
     __asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3])
                      : "a"(leaf), "c"(sub));
 }
-static inline uint64_t read_cr0(void)
-{
-    uint64_t v;
-
-    __asm__ volatile("mov %%cr0, %0" : "=r"(v));
-    return v;
-}
-static inline void write_cr0(uint64_t v)
-{
-    __asm__ volatile("mov %0, %%cr0" : : "r"(v) : "memory");
-}
-static inline uint64_t read_cr2(void)
-{
-    uint64_t v;
-
-    __asm__ volatile("mov %%cr2, %0" : "=r"(v));
-    return v;
-}
-static inline uint64_t read_cr3(void)
-{
-    uint64_t v;
-
-    __asm__ volatile("mov %%cr3, %0" : "=r"(v));
-    return v;
-}
-static inline void write_cr3(uint64_t v)
-{
-    __asm__ volatile("mov %0, %%cr3" : : "r"(v) : "memory");
-}
-static inline uint64_t read_cr4(void)
-{
-    uint64_t v;
-
-    __asm__ volatile("mov %%cr4, %0" : "=r"(v));
-    return v;
-}
-static inline void write_cr4(uint64_t v)
-{
-    __asm__ volatile("mov %0, %%cr4" : : "r"(v) : "memory");
-}
+#define READ_CONTROL(reg)                                                    \
+    static inline uint64_t read_##reg(void)                                  \
+    {                                                                        \
+        uint64_t v;                                                          \
+                                                                             \
+        __asm__ volatile("mov %%" #reg ", %0" : "=r"(v));                    \
+        return v;                                                            \
+    }
+#define WRITE_CONTROL(reg)                                                   \
+    static inline void write_##reg(uint64_t v)                               \
+    {                                                                        \
+        __asm__ volatile("mov %0, %%" #reg : : "r"(v) : "memory");           \
+    }
+READ_CONTROL(cr0)
+WRITE_CONTROL(cr0)
+READ_CONTROL(cr2)
+READ_CONTROL(cr3)
+WRITE_CONTROL(cr3)
+READ_CONTROL(cr4)
+WRITE_CONTROL(cr4)
+#undef READ_CONTROL
+#undef WRITE_CONTROL
 static inline void invlpg(uint64_t virt)
 {
     __asm__ volatile("invlpg (%0)" : : "r"(virt) : "memory");

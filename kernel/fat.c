@@ -167,7 +167,7 @@ static int write_range(struct node *node, uint64_t at, const uint8_t *from,
         part = part < n - *done ? part : n - *done;
         if (!error)
             error = fat_write(&volume, cluster, offset,
-                              from ? from + *done : NULL, part);
+                              from + *done, part);
         if (error)
             return error;
         *done += part;

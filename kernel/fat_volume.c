@@ -218,25 +218,35 @@ static int load_bounce(struct fat_volume *v, uint64_t sector)
     return 0;
 }
 
-static int read_part(struct fat_volume *v, uint64_t sector, uint32_t skip,
-                     uint8_t *to, uint32_t n)
-{
-    if (load_bounce(v, sector))
-        return -EIO;
-    memcpy(to, bounce + skip, n);
-    return 0;
-}
+/* Bytes on their way: `to` or `from` is NULL. */
+struct transfer {
+    uint8_t *to;
+    const uint8_t *from;
+};
 
-static int write_part(struct fat_volume *v, uint64_t sector, uint32_t skip,
-                      const uint8_t *from, uint32_t n)
+static int move_part(struct fat_volume *v, uint64_t sector, uint32_t skip,
+                     struct transfer t, uint32_t n)
 {
     if (load_bounce(v, sector))
         return -EIO;
-    memcpy(bounce + skip, from, n);
+    if (t.to) {
+        memcpy(t.to, bounce + skip, n);
+        return 0;
+    }
+    memcpy(bounce + skip, t.from, n);
     if (block_write(v->device, sector, 1, bounce) == 0)
         return 0;
     bounce_sector = UINT64_MAX;
     return -EIO;
+}
+
+static int move_sectors(struct fat_volume *v, uint64_t sector,
+                        struct transfer t, uint32_t count)
+{
+    if (t.to)
+        return block_read(v->device, sector, count, t.to) ? -EIO : 0;
+    bounce_sector = UINT64_MAX;
+    return block_write(v->device, sector, count, t.from) ? -EIO : 0;
 }
 
 static bool within_cluster(const struct fat_volume *v, uint32_t cluster,
@@ -246,59 +256,44 @@ static bool within_cluster(const struct fat_volume *v, uint32_t cluster,
            n <= v->cluster_bytes - offset;
 }
 
-int fat_read(struct fat_volume *v, uint32_t cluster, uint32_t offset,
-             void *bytes, uint32_t n)
+/* Whole sectors go straight to or from the caller's memory. */
+static int move(struct fat_volume *v, uint32_t cluster, uint32_t offset,
+                struct transfer t, uint32_t n)
 {
-    uint8_t *to = bytes;
     uint32_t size = v->bytes_per_sector;
     int error = within_cluster(v, cluster, offset, n) ? 0 : -EIO;
 
     while (n && !error) {
+        uint64_t sector = sector_of(v, cluster, offset);
         uint32_t skip = offset % size, part = size - skip;
 
         if (skip == 0 && n >= size) {
             part = n - n % size;
-            if (block_read(v->device, sector_of(v, cluster, offset),
-                           part / size, to))
-                error = -EIO;
+            error = move_sectors(v, sector, t, part / size);
         } else {
             part = part < n ? part : n;
-            error = read_part(v, sector_of(v, cluster, offset), skip, to,
-                              part);
+            error = move_part(v, sector, skip, t, part);
         }
-        to += part;
+        if (t.to)
+            t.to += part;
+        else
+            t.from += part;
         offset += part;
         n -= part;
     }
     return error;
 }
 
+int fat_read(struct fat_volume *v, uint32_t cluster, uint32_t offset,
+             void *bytes, uint32_t n)
+{
+    return move(v, cluster, offset, (struct transfer){ .to = bytes }, n);
+}
+
 int fat_write(struct fat_volume *v, uint32_t cluster, uint32_t offset,
               const void *bytes, uint32_t n)
 {
-    const uint8_t *from = bytes;
-    uint32_t size = v->bytes_per_sector;
-    int error = within_cluster(v, cluster, offset, n) ? 0 : -EIO;
-
-    while (n && !error) {
-        uint32_t skip = offset % size, part = size - skip;
-
-        if (skip == 0 && n >= size) {
-            part = n - n % size;
-            bounce_sector = UINT64_MAX;
-            if (block_write(v->device, sector_of(v, cluster, offset),
-                            part / size, from))
-                error = -EIO;
-        } else {
-            part = part < n ? part : n;
-            error = write_part(v, sector_of(v, cluster, offset), skip, from,
-                               part);
-        }
-        from += part;
-        offset += part;
-        n -= part;
-    }
-    return error;
+    return move(v, cluster, offset, (struct transfer){ .from = bytes }, n);
 }
 
 int fat_zero_cluster(struct fat_volume *v, uint32_t cluster)

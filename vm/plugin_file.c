@@ -434,15 +434,21 @@ int prim_file_descriptor_type(struct vm *vm, int argc)
 
 /* --- names --- */
 
-int prim_file_delete(struct vm *vm, int argc)
+/* What takes a path and answers the receiver. */
+static int with_path(struct vm *vm, int argc, int (*operation)(const char *))
 {
     char path[PATH_MAX_BYTES];
     int r;
 
     if (!file_path(vm->sp[0], path))
         return PRIM_ERR_BAD_ARGUMENT;
-    r = plat_file_delete(path);
+    r = operation(path);
     return r ? file_error(r) : prim_answer_self(vm, argc);
+}
+
+int prim_file_delete(struct vm *vm, int argc)
+{
+    return with_path(vm, argc, plat_file_delete);
 }
 
 int prim_file_rename(struct vm *vm, int argc)
@@ -462,24 +468,12 @@ int prim_file_rename(struct vm *vm, int argc)
 
 int prim_dir_create(struct vm *vm, int argc)
 {
-    char path[PATH_MAX_BYTES];
-    int r;
-
-    if (!file_path(vm->sp[0], path))
-        return PRIM_ERR_BAD_ARGUMENT;
-    r = plat_dir_create(path);
-    return r ? file_error(r) : prim_answer_self(vm, argc);
+    return with_path(vm, argc, plat_dir_create);
 }
 
 int prim_dir_delete(struct vm *vm, int argc)
 {
-    char path[PATH_MAX_BYTES];
-    int r;
-
-    if (!file_path(vm->sp[0], path))
-        return PRIM_ERR_BAD_ARGUMENT;
-    r = plat_dir_delete(path);
-    return r ? file_error(r) : prim_answer_self(vm, argc);
+    return with_path(vm, argc, plat_dir_delete);
 }
 
 int prim_dir_delimiter(struct vm *vm, int argc)
