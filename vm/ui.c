@@ -235,15 +235,30 @@ static bool is_interrupt(struct vm *vm, const struct vm_event *e)
            (e->arg[2] & (VM_MOD_CTRL | VM_MOD_ALT | VM_MOD_CMD));
 }
 
-/* The interrupt key goes to the interrupt semaphore and nowhere else: images
- * look for it among the events too, and would interrupt twice. */
-static void key_event(struct vm *vm, const struct vm_event *e)
+/* Somebody waits for the interrupt semaphore: an image may have one left from
+ * long ago and watch the events instead. */
+static bool interrupt_is_awaited(struct vm *vm)
 {
-    if (e->arg[1] == VM_KEY_CHAR && is_interrupt(vm, e) &&
-        heap_special(&vm->heap, SPL_INTERRUPT_SEMAPHORE) != vm->heap.nil) {
-        vm->interrupt_pending = true;
-        vm_force_check();
-        return;
+    oop s = heap_follow(heap_special(&vm->heap, SPL_INTERRUPT_SEMAPHORE));
+
+    return is_pointer(s) && format_is_pointers(format_of(s)) &&
+           slot_count(s) > LIST_FIRST &&
+           heap_follow(slot(s, LIST_FIRST)) != vm->heap.nil;
+}
+
+/* The interrupt key goes to the interrupt semaphore and nowhere else: images
+ * look for it among the events too, and would interrupt twice. Those that
+ * only look for it there compare the modifiers that they asked for. */
+static void key_event(struct vm *vm, struct vm_event *e)
+{
+    if (e->arg[1] == VM_KEY_CHAR && is_interrupt(vm, e)) {
+        if (interrupt_is_awaited(vm)) {
+            vm->interrupt_pending = true;
+            vm_force_check();
+            return;
+        }
+        if (vm->interrupt_key >> 8)
+            e->arg[2] = vm->interrupt_key >> 8 & 15;
     }
     if (e->arg[1] == VM_KEY_CHAR)
         remember_key(vm->ui, e->arg[0], e->arg[2]);

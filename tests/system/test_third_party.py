@@ -83,3 +83,15 @@ def test_cuis_is_told_that_space_is_low_and_goes_on(name, cuis):
     run = hosted("--memory", "200", cuis, "-s", "script.st", cwd=cuis.parent)
     assert run.returncode == 0, run.stderr
     assert (cuis.parent / "out.txt").read_text() == "158"
+
+
+def test_the_interrupt_key_stops_a_loop_in_cuis(cuis):
+    directory = cuis.parent
+    (directory / "script.st").write_text(
+        WATCHED.replace("Space is low", "User Interrupt") % "" +
+        "[true] whileTrue")
+    (directory / "events").write_text("wait 3000\nkey alt+.\n")
+    run = hosted("--events", "events", cuis, "-s", "script.st",
+                 cwd=directory, timeout=60)
+    assert run.returncode == 0, run.stderr
+    assert (directory / "out.txt").read_text() == "158"

@@ -52,16 +52,35 @@ static void alt_counts_as_command_too(void **state)
 static void the_interrupt_key_is_no_event_where_a_semaphore_waits(void **state)
 {
     struct ui_event e;
+    oop semaphore;
 
     post(VM_EVENT_KEY, '.', VM_KEY_CHAR, VM_MOD_CTRL, '.', 0);
     assert_true(ui_next_event(vm, &e)); /* the image listens to nothing */
     assert_false(vm->interrupt_pending);
-    heap_store(h, h->special, SPL_INTERRUPT_SEMAPHORE, h->true_);
+    semaphore = heap_new(h, TINY_SEMAPHORE, FMT_FIXED, 3);
+    heap_store(h, h->special, SPL_INTERRUPT_SEMAPHORE, semaphore);
+    post(VM_EVENT_KEY, '.', VM_KEY_CHAR, VM_MOD_CTRL, '.', 0);
+    assert_true(ui_next_event(vm, &e)); /* nobody waits for it */
+    assert_false(vm->interrupt_pending);
+    heap_store(h, semaphore, LIST_FIRST, h->true_);
     post(VM_EVENT_KEY, '.', VM_KEY_CHAR, VM_MOD_CTRL, '.', 0);
     assert_false(ui_next_event(vm, &e));
     assert_true(vm->interrupt_pending);
     post(VM_EVENT_KEY, '.', VM_KEY_CHAR, 0, '.', 0);
     assert_true(ui_next_event(vm, &e));
+}
+
+static void without_a_semaphore_it_has_the_modifiers_asked_for(void **state)
+{
+    struct ui_event e;
+
+    vm->interrupt_key = VM_MOD_CMD << 8 | '.';
+    post(VM_EVENT_KEY, '.', VM_KEY_CHAR, VM_MOD_ALT, '.', 0);
+    assert_true(ui_next_event(vm, &e));
+    assert_int_equal(e.arg[2], VM_MOD_CMD);
+    post(VM_EVENT_KEY, '.', VM_KEY_CHAR, 0, '.', 0);
+    assert_true(ui_next_event(vm, &e));
+    assert_int_equal(e.arg[2], 0);
 }
 
 static void a_wheel_turns_into_keys_for_images_without_it(void **state)
@@ -92,6 +111,7 @@ int main(void)
         TEST(events_come_in_order_and_the_oldest_give_way),
         TEST(alt_counts_as_command_too),
         TEST(the_interrupt_key_is_no_event_where_a_semaphore_waits),
+        TEST(without_a_semaphore_it_has_the_modifiers_asked_for),
         TEST(a_wheel_turns_into_keys_for_images_without_it),
     };
 
