@@ -3,12 +3,12 @@
 
 The image's own benchmarks (package Benchmarks and Benchmarks-Desktop) each
 verify their result and print `name figure unit`. A unit that begins with /
-counts what is done in a second: more is better. The rows of machine.py are
-about whole machines.
+counts what is done in a second: more is better. The rows of machines.py
+are about whole machines.
 
-Names choose rows (machine rows are boot, save, memory, idle); none means all.
-ROUNDS in the environment says how often everything is done; medians are
-printed. With PEER_VM=/path/to/squeak an OpenSmalltalk Spur-64 VM runs the
+Names choose rows (of machines.py: boot, save, memory, idle, frames); none
+means all. ROUNDS in the environment says how often everything is done;
+medians are printed. With PEER_VM=/path/to/squeak an OpenSmalltalk Spur-64 VM runs the
 very same image in alternation; the last column says how many times as fast
 ours is, with the least and the greatest of the rounds. (The peer gets a copy
 that says format 68021, as older ones insist.) A VM that can switch its

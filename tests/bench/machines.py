@@ -126,7 +126,40 @@ def idle(vm, image):
         yield "machine idle, wake-ups", "/s", sleeps
 
 
-ROWS = {"boot": boot, "save": save, "memory": memory, "idle": idle}
+SCREENS = ("1024x768", "1920x1080")
+# Thirty frames by the process that draws; {0} makes w, a window, {1} is one
+# frame. The time includes the way to the screen.
+FRAMES = ("[ | done w t | done := Semaphore new. World defer: [ [ w := {0}. "
+          "World displayNow. t := Time microsecondsToRun: [ "
+          "30 timesRepeat: [ {1}. World displayNow ] ]. w delete ] "
+          "ensure: [ done signal ] ]. done wait. t ] value")
+MOTIONS = {
+    "drag": ("(Browser openOnClass: Morph selector: #drawOn:) window",
+             "w position: w position + (4 @ 2)"),
+    "type": ("(Workspace openContents: 'x := 3 + 4') window",
+             "w model view editor insert: 'x'"),
+    "scroll": ("(Workspace openContents: "
+               "(Morph sourceCodeAt: #fullDrawOn:) , "
+               "(String new: 200 withAll: Character lf)) window "
+               "bounds: World workArea; yourself",
+               "w model view scrollBy: w model view lineStep"),
+}
+
+
+def frames(vm, image):
+    for screen in SCREENS:
+        args = machine.pvh(image)
+        args[args.index("-append") + 1] += " video=" + screen
+        with machine.Machine(args, name="bench-frames") as m:
+            m.prompt()
+            for name, (window, step) in MOTIONS.items():
+                answer = m.ask(FRAMES.format(window, step))
+                yield ("%s, %s" % (name, screen), "ms",
+                       int(answer.split()[-1]) / 30000)
+
+
+ROWS = {"boot": boot, "save": save, "memory": memory, "idle": idle,
+        "frames": frames}
 
 
 def print_rows(vm, image, names, rounds):
