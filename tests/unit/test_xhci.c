@@ -37,6 +37,7 @@ static struct {
     uint64_t event_at;
     uint32_t event_cycle;
     bool slots[SLOT_COUNT + 1];
+    struct fake_device *devices[SLOT_COUNT + 1];
     struct { uint64_t at; uint32_t cycle; } rings[SLOT_COUNT + 1][32];
     unsigned stops, endpoint_resets, resumes, configures;
     bool said; /* the interrupt endpoint has something */
@@ -139,6 +140,66 @@ static void take_endpoint(unsigned slot, unsigned id, const uint32_t *input)
     hc.rings[slot][id].cycle = input[2] & 1;
 }
 
+/* --- a hub, and what hangs on it --- */
+
+enum { HUB_PORTS = 4 };
+
+static struct fake_hub {
+    struct fake_device device; /* first */
+    struct fake_device *children[HUB_PORTS + 1];
+    uint16_t status[HUB_PORTS + 1], change[HUB_PORTS + 1];
+    int depth;
+} hub;
+
+static void hub_feature(struct fake_hub *h, unsigned port, unsigned feature)
+{
+    struct fake_device *child = h->children[port];
+
+    if (feature == 8 && child) { /* power: now it shows */
+        h->status[port] |= 1 | (child->speed == USB_LOW ? 1 << 9 : 0);
+        h->change[port] |= 1;
+    } else if (feature == 4 && child) { /* reset */
+        h->status[port] |= 2;
+        h->change[port] |= 16;
+    }
+}
+
+static int hub_control(struct fake_device *f, const struct usb_setup *s,
+                       void *data)
+{
+    struct fake_hub *h = (struct fake_hub *)f;
+    uint8_t *b = data;
+    unsigned port = s->index;
+
+    if (s->request_type == 0xa0 && s->request == 6) { /* descriptor */
+        memcpy(b, (uint8_t[12]){ 9, s->value >> 8, HUB_PORTS, 0x40, 0, 1 },
+               s->length < 12 ? s->length : 12);
+        return s->length < 12 ? s->length : 12;
+    }
+    if (s->request_type == 0x20 && s->request == 12) {
+        h->depth = s->value;
+        return 0;
+    }
+    if (!port || port > HUB_PORTS)
+        return -EPIPE;
+    if (s->request_type == 0xa3) {
+        memcpy(b, &h->status[port], 2);
+        memcpy(b + 2, &h->change[port], 2);
+        return 4;
+    }
+    if (s->request == 3)
+        hub_feature(h, port, s->value);
+    else
+        h->change[port] &= ~(1u << (s->value - 16));
+    return 0;
+}
+
+/* Who answers behind the root port and the ports of a route string. */
+static struct fake_device *device_at(uint32_t route)
+{
+    return route ? hub.children[route & 15] : plugged;
+}
+
 static unsigned context_command(unsigned type, unsigned slot,
                                 const uint32_t *input)
 {
@@ -149,12 +210,15 @@ static unsigned context_command(unsigned type, unsigned slot,
 
         if (input[1] != 3 || !port || !(hc.ports[port - 1] & P_ENABLED))
             return 4;
+        hc.devices[slot] = device_at(slot_context[0] & 0xfffff);
         memcpy(device_context(slot, 0), slot_context, CONTEXT);
         take_endpoint(slot, 1, input + 2 * CONTEXT / 4);
         return 1;
     }
-    if (type == TRB_CONFIGURE_ENDPOINT)
+    if (type == TRB_CONFIGURE_ENDPOINT) {
         hc.configures++;
+        memcpy(device_context(slot, 0), slot_context, 12);
+    }
     for (unsigned id = 1; id < 32; id++) {
         if (type == TRB_CONFIGURE_ENDPOINT && (input[0] >> id & 1))
             set_endpoint_state(slot, id, 0);
@@ -274,7 +338,7 @@ static void serve_control(unsigned slot)
         data = status;
         status = next_trb(at, cycle);
     }
-    result = fake_answer(plugged, &s, data ? memory(data->parameter) : NULL);
+    result = fake_answer(hc.devices[slot], &s, data ? memory(data->parameter) : NULL);
     if (result == -ETIMEDOUT)
         return;
     if (result < 0) {
@@ -309,8 +373,8 @@ static void serve_bulk(unsigned slot, unsigned id)
             memcpy(bytes + total, memory(trbs[n]->parameter), size);
         total += size;
     } while (trbs[n++]->control & TRB_CHAIN);
-    result = plugged->bulk(plugged, (uint8_t)(id / 2 | (id & 1) << 7), bytes,
-                           total);
+    result = hc.devices[slot]->bulk(
+        hc.devices[slot], (uint8_t)(id / 2 | (id & 1) << 7), bytes, total);
     if (result == -ETIMEDOUT)
         return;
     if (result < 0) {
@@ -478,14 +542,20 @@ static int probe(void)
     return xhci_driver.probe(&function);
 }
 
-static void say(const void *bytes, unsigned n)
+static unsigned slot_of(const struct fake_device *f)
+{
+    for (unsigned slot = 1; slot <= SLOT_COUNT; slot++)
+        if (hc.slots[slot] && hc.devices[slot] == f)
+            return slot;
+    return 0;
+}
+
+static void say(struct fake_device *f, const void *bytes, unsigned n)
 {
     memcpy(hc.speech, bytes, n);
     hc.speech_bytes = n;
     hc.said = true;
-    for (unsigned slot = 1; slot <= SLOT_COUNT; slot++)
-        if (hc.slots[slot])
-            serve_endpoint(slot, 3);
+    serve_endpoint(slot_of(f), 3);
     interrupt_driver();
 }
 
@@ -515,7 +585,7 @@ static void a_mouse_is_heard(void **state)
     plug(&mouse);
     assert_non_null(strstr(fake_log, "port 1: Test"));
     for (unsigned i = 0; i < 600; i++) { /* more than a ring holds */
-        say("\x01\x05\xfb", 3);
+        say(&mouse, "\x01\x05\xfb", 3);
         assert_true(input_next(&e));
         assert_int_equal(e.pointer.x, 5);
         assert_int_equal(e.pointer.y, -5);
@@ -551,6 +621,75 @@ static void a_suspended_port_is_resumed(void **state)
     assert_int_equal(hc.resumes, resumes + 1);
     assert_non_null(strstr(fake_log, "keyboard or pointer"));
     plug(NULL);
+}
+
+static void build_hub(enum usb_speed speed, enum usb_speed child)
+{
+    memset(&hub, 0, sizeof hub);
+    hub.depth = -1;
+    fake_set_device(&hub.device, speed);
+    FAKE_ADD(&hub.device, 9, 4, 0, 0, 1, 9, 0, 0, 0);
+    FAKE_ADD(&hub.device, 7, 5, 0x81, 3, 1, 0, 12);
+    hub.device.control = hub_control;
+    fake_hid(&mouse, 1, 2, mouse_report, sizeof mouse_report);
+    mouse.speed = child;
+    if (child >= USB_SUPER)
+        mouse.device[7] = 9;
+    mouse.on_hub = true;
+    hub.children[3] = &mouse;
+}
+
+static void a_slow_mouse_behind_a_fast_hub(void **state)
+{
+    struct input_event e;
+    const uint32_t *c;
+
+    build_hub(USB_HIGH, USB_LOW);
+    plug(&hub.device);
+    assert_non_null(strstr(fake_log, "port 1.3: Test"));
+    assert_non_null(strstr(fake_log, "low speed"));
+    c = device_context(slot_of(&hub.device), 0);
+    assert_int_equal(c[0] >> 26 & 1, 1);          /* a hub */
+    assert_int_equal(c[1] >> 24, HUB_PORTS);
+    assert_int_equal(c[2] >> 16 & 3, 2);          /* think time */
+    c = device_context(slot_of(&mouse), 0);
+    assert_int_equal(c[0] & 0xfffff, 3);          /* the route */
+    assert_int_equal(c[0] >> 20 & 15, USB_LOW);
+    assert_int_equal(c[1] >> 16 & 0xff, 1);       /* root port */
+    assert_int_equal(c[2] & 0xffff, slot_of(&hub.device) | 3 << 8);
+    say(&mouse, "\x00\x07\x08", 3);
+    assert_true(input_next(&e));
+    assert_int_equal(e.pointer.x, 7);
+    hub.status[3] = 0; /* pulled, and the hub says so */
+    hub.change[3] = 1;
+    say(&hub.device, "\x08", 1);
+    fake_settle();
+    assert_int_equal(slot_of(&mouse), 0);
+    assert_true(slot_of(&hub.device));
+    hub_feature(&hub, 3, 8); /* put back */
+    say(&hub.device, "\x08", 1);
+    fake_settle();
+    assert_true(slot_of(&mouse));
+    plug(NULL);
+    assert_int_equal(slot_of(&hub.device) + slot_of(&mouse), 0);
+}
+
+static void a_superspeed_hub_learns_its_depth(void **state)
+{
+    const uint32_t *c;
+
+    build_hub(USB_SUPER, USB_SUPER);
+    plug_at(2, &hub.device);
+    fake_settle();
+    assert_int_equal(hub.depth, 0);
+    assert_non_null(strstr(fake_log, "port 3.3: Test"));
+    c = device_context(slot_of(&mouse), 0);
+    assert_int_equal(c[0] & 0xfffff, 3);
+    assert_int_equal(c[2] & 0xffff, 0); /* nothing to translate */
+    plug_at(2, NULL);
+    fake_settle();
+    assert_int_equal(slot_of(&hub.device) + slot_of(&mouse), 0);
+    fake_hid(&mouse, 1, 2, mouse_report, sizeof mouse_report);
 }
 
 static uint8_t out[400 * 512], in[400 * 512];
@@ -667,7 +806,7 @@ static void without_an_interrupt_the_clock_does(void **state)
     fake_settle();
     plug(&mouse);
     fake_settle();
-    say("\x00\x01\x01", 3);
+    say(&mouse, "\x00\x01\x01", 3);
     assert_false(input_next(&e));
     fake_settle();
     assert_true(input_next(&e));
@@ -689,6 +828,8 @@ int main(void)
         cmocka_unit_test(a_mouse_is_heard),
         cmocka_unit_test(slots_are_given_back),
         cmocka_unit_test(a_suspended_port_is_resumed),
+        cmocka_unit_test(a_slow_mouse_behind_a_fast_hub),
+        cmocka_unit_test(a_superspeed_hub_learns_its_depth),
         cmocka_unit_test(a_stick_moves_long_transfers),
         cmocka_unit_test(a_stall_is_recovered_from),
         cmocka_unit_test(a_transfer_that_hangs_is_stopped),

@@ -107,6 +107,7 @@ struct fake_device {
     uint8_t report[1024]; /* HID report descriptor */
     size_t report_bytes;
     const char *serial;
+    bool on_hub; /* not at the root port */
     /* Answers class requests; NULL: stalls. */
     int (*control)(struct fake_device *f, const struct usb_setup *s,
                    void *data);
@@ -175,7 +176,7 @@ static int give_descriptor(struct fake_device *f, const struct usb_setup *s,
 static int fake_answer(struct fake_device *f, const struct usb_setup *s,
                        void *data)
 {
-    if (f != plugged)
+    if (f != plugged && !f->on_hub)
         return -EIO;
     if ((s->request_type & 0x60) == USB_CLASS)
         return f->control ? f->control(f, s, data) : -EPIPE;
