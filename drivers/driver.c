@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "kernel/klog.h"
 #include "kernel/pci.h"
@@ -16,6 +17,22 @@ static const struct driver *const drivers[] = {
 };
 
 enum { DRIVER_COUNT = sizeof drivers / sizeof *drivers };
+
+static const char *left_out = "";
+
+void drivers_leave_out(const char *names) { left_out = names; }
+
+static bool is_left_out(const char *name)
+{
+    size_t n = strlen(name);
+
+    for (const char *p = left_out; *p; p += strcspn(p, ",")) {
+        p += *p == ',';
+        if (strncmp(p, name, n) == 0 && (p[n] == ',' || !p[n]))
+            return true;
+    }
+    return false;
+}
 
 static bool matches(const struct pci_match *m, const struct pci_device *d)
 {
@@ -58,7 +75,9 @@ void drivers_probe(bool early)
     for (unsigned i = 0; i < DRIVER_COUNT; i++) {
         if (drivers[i]->early != early)
             continue;
-        if (drivers[i]->ids)
+        if (is_left_out(drivers[i]->name))
+            klog("%s: left out, as asked\n", drivers[i]->name);
+        else if (drivers[i]->ids)
             probe_pci(drivers[i]);
         else
             report(drivers[i], drivers[i]->probe(NULL));

@@ -35,6 +35,9 @@ struct driver {
 #include "drivers/drivers.def"
 #undef DRIVER
 
+/* These drivers are not asked: names separated by commas, for a machine that
+ * one of them hangs. The text lives for ever. */
+void drivers_leave_out(const char *names);
 /* Offers every PCI function to the drivers that are `early` or not, in the
  * order of drivers.def; each function goes to the first that takes it. */
 void drivers_probe(bool early);

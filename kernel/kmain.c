@@ -12,6 +12,8 @@
  *   video=WxH        size of a screen that the kernel programs itself
  *   keymap=NAME      keyboard layout
  *   tz=MINUTES       east of UTC; the battery clock runs in UTC
+ *   without=NAME,... drivers to leave out (drivers/drivers.def)
+ *   nomsi            interrupts by lines only, none by messages
  *   stats            the VM prints its counters at the end
  *   exit=isa         leave through QEMU's isa-debug-exit
  */
@@ -113,6 +115,12 @@ static void start_interrupts(void)
 static void start_devices(void)
 {
     const char *layout = cmdline_get(&options, "keymap");
+    const char *without = cmdline_get(&options, "without");
+
+    if (without)
+        drivers_leave_out(without);
+    if (cmdline_get(&options, "nomsi"))
+        pci_no_messages();
 
     if (layout && !keymap_select(layout))
         klog("keyboard: no layout called %s\n", layout);

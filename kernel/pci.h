@@ -60,6 +60,9 @@ uint64_t pci_bar_address(const struct pci_device *d, unsigned bar,
                          uint64_t *bytes);
 /* First port of I/O BAR `bar`; 0: none. */
 uint16_t pci_bar_port(const struct pci_device *d, unsigned bar);
+/* From now on only legacy lines are routed, for machines on which messages
+ * get lost. */
+void pci_no_messages(void);
 /* Routes the function's interrupt to `handler`: MSI-X (entry 0), MSI or
  * the legacy line, whichever is there first. 0 or a negative errno.
  * `*msix`, if wanted, tells that MSI-X is in use (virtio needs to know). */

@@ -67,6 +67,22 @@ def test_every_kind_of_interrupt(machine, controller):
         assert m.ask("3+4") == "7"
 
 
+def test_safe_mode_leaves_usb_to_the_firmware(tmp_path):
+    disk = shutil.copy(built("blank-disk.img"), tmp_path / "disk.img")
+    args = pvh(built("aerostat.image"), "repl")
+    at = args.index("-append") + 1
+    args[at] = "without=xhci,ehci nomsi " + args[at]
+    args += ["-device", "qemu-xhci", "-device", "usb-mouse", "-drive",
+             "file=%s,format=raw,if=none,id=d" % disk, "-device",
+             "virtio-blk-pci,drive=d"]
+    with Machine(args, name="usb-safe") as m:
+        m.prompt()
+        assert "xhci: left out, as asked" in m.text()
+        assert "ehci: left out, as asked" in m.text()
+        assert "Mouse" not in m.text()
+        assert m.ask(SAVE) == "false"  # the disk's line interrupts
+
+
 def test_slow_devices_of_ehci_are_left_to_its_companions():
     with boot("companions", "-device", "ich9-usb-ehci1,id=e",
               "-device", "ich9-usb-uhci1,masterbus=e.0,firstport=0",

@@ -338,7 +338,8 @@ static void serve_control(unsigned slot)
         data = status;
         status = next_trb(at, cycle);
     }
-    result = fake_answer(hc.devices[slot], &s, data ? memory(data->parameter) : NULL);
+    result = fake_answer(hc.devices[slot], &s,
+                         data ? memory(data->parameter) : NULL);
     if (result == -ETIMEDOUT)
         return;
     if (result < 0) {
