@@ -202,7 +202,7 @@ enum { JUMP_X = 237 }; /* of Sista, which alone has extensions */
     do {                                                                   \
         if (UNLIKELY(fp[FRAME_CLOSURE] | fp[FRAME_CONTEXT]))               \
             goto return_slowly;                                            \
-        sp = frame_temps(fp) + 2;                                                       \
+        sp = frame_temps(fp) + 2;                                      \
         LEAVE_FRAME();                                                     \
     } while (0)
 #define LEAVE_FRAME()                                                      \
