@@ -212,6 +212,15 @@ def test_a_full_store_is_told_and_loses_nothing(tmp_path):
         assert "What was saved before is untouched" in text
         press(m, "OK")
         no_dialog(m)
+        # Nor under another name, which it does not keep then.
+        open_from_world_menu(m, "save as...")
+        dialog(m, "Save image as")
+        m.type("other\n")
+        assert "the store is full" in dialog(m, "Not saved")
+        press(m, "OK")
+        no_dialog(m)
+        assert m.ask("TaskBar imageName") == "'aerostat'"
+        assert m.ask("ImageStore imageNames") == "#('aerostat')"
         # The machine goes on, and knows that it is not saved.
         assert m.ask("SaveRecord default isUnsaved") == "true"
         bring_to_front(m, "Workspace")
@@ -286,6 +295,8 @@ def test_save_as_makes_another_image_and_one_can_be_chosen(tmp_path):
         m.type("second\n")
         m.until("ImageStore imageNames", "#('second' 'aerostat')")
         m.until("TaskBar imageName", "'second'")
+        m.until("World noteTexts anySatisfy: "
+                "[:e | e endsWith: 'as \"second\"']", "true")
         m.screenshot("disks-9-saved-as")
         # Over one that is there only when the user says so.
         open_from_world_menu(m, "save as...")
