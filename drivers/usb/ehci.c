@@ -227,7 +227,8 @@ static int run(struct ehci *x, struct pci_device *dev, bool switched_power)
     op[EHCI_PERIODIC] = (uint32_t)x->frames.phys;
     op[EHCI_ASYNC] = (uint32_t)x->heads.phys;
     op[EHCI_INTR] = STS_TRANSFER | STS_ERROR | STS_PORT | STS_HOST_ERROR;
-    op[EHCI_CMD] = CMD_RUN | CMD_PERIODIC | CMD_ASYNC | 1 << 16;
+    op[EHCI_CMD] = CMD_RUN | CMD_PERIODIC | CMD_ASYNC |
+                  CMD_EVERY_MICROFRAME;
     if (usb_wait_bits(op + EHCI_STS, STS_HALTED, 0, 100000))
         return -ETIMEDOUT;
     op[EHCI_CONFIG] = 1; /* all ports are ours: 2.3.8 */

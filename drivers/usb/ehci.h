@@ -63,7 +63,7 @@ enum { /* operational registers: 2.3 */
     EHCI_SEGMENT = 0x10 / 4, EHCI_PERIODIC = 0x14 / 4, EHCI_ASYNC = 0x18 / 4,
     EHCI_CONFIG = 0x40 / 4, EHCI_PORTS = 0x44 / 4,
     CMD_RUN = 1, CMD_RESET = 2, CMD_PERIODIC = 1 << 4, CMD_ASYNC = 1 << 5,
-    CMD_DOORBELL = 1 << 6, CMD_THRESHOLD = 0xff << 16,
+    CMD_DOORBELL = 1 << 6, CMD_EVERY_MICROFRAME = 1 << 16,
     STS_TRANSFER = 1, STS_ERROR = 2, STS_PORT = 4, STS_HOST_ERROR = 1 << 4,
     STS_ADVANCED = 1 << 5, STS_HALTED = 1 << 12,
 };

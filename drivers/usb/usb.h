@@ -28,7 +28,7 @@ enum usb_endpoint_type {
     USB_CONTROL, USB_ISOCHRONOUS, USB_BULK, USB_INTERRUPT,
 };
 enum usb_request_type { /* bmRequestType: section 9.3 */
-    USB_IN = 0x80, USB_CLASS = 0x20, USB_VENDOR = 0x40,
+    USB_IN = 0x80, USB_CLASS = 0x20,
     USB_TO_INTERFACE = 0x01, USB_TO_ENDPOINT = 0x02, USB_TO_OTHER = 0x03,
 };
 enum usb_request { /* table 9-4 */

@@ -166,7 +166,7 @@ static void stop(struct usb_hub *h)
 /* --- hubs that are plugged in --- */
 
 enum { /* tables 11-17 and 10-17 */
-    PORT_RESET = 4, PORT_POWER = 8, C_PORT_FIRST = 16, C_PORT_RESET = 20,
+    PORT_RESET = 4, PORT_POWER = 8, C_PORT_FIRST = 16,
     C_PORT_LINK_STATE = 25, C_PORT_CONFIG_ERROR = 26, C_BH_PORT_RESET = 29,
     SET_HUB_DEPTH = 12,
 };

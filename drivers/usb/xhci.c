@@ -26,7 +26,7 @@ enum { CONTROLLERS = 4, POLL_USECS = 4000, RETURN_USECS = 1000 * 1000 };
 enum { /* capability registers: 5.3 */
     HCSPARAMS1 = 0x04 / 4, HCSPARAMS2 = 0x08 / 4, HCCPARAMS1 = 0x10 / 4,
     DBOFF = 0x14 / 4, RTSOFF = 0x18 / 4,
-    PARAMS_64_BYTES = 1 << 2, PARAMS_PORT_POWER = 1 << 3,
+    PARAMS_64_BYTES = 1 << 2,
 };
 enum { /* operational registers: 5.4 */
     USBCMD = 0x00 / 4, USBSTS = 0x04 / 4, PAGESIZE = 0x08 / 4,

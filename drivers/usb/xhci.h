@@ -31,9 +31,9 @@ enum trb_bit {
     TRB_TYPE_SHIFT = 10, TRB_ENDPOINT_SHIFT = 16, TRB_SLOT_SHIFT = 24,
 };
 enum completion { /* table 6-90 */
-    CC_SUCCESS = 1, CC_BABBLE = 3, CC_TRANSACTION = 4, CC_STALL = 6,
+    CC_SUCCESS = 1, CC_BABBLE = 3, CC_STALL = 6,
     CC_SHORT = 13, CC_RING_STOPPED = 24, CC_STOPPED = 26,
-    CC_STOPPED_SHORT = 28, CC_SPLIT = 36,
+    CC_STOPPED_SHORT = 28,
 };
 
 struct xhci_ring {

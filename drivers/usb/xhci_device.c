@@ -18,10 +18,10 @@
 
 enum {
     PIPES = 160, TRB_BYTES_MAX = 65536, TD_SIZE_SHIFT = 17, TD_SIZE_MAX = 31,
-    SETUP_HAS_DATA = 2 << 16, SETUP_IN = 1 << 16, DECONFIGURE = 1 << 9,
+    SETUP_HAS_DATA = 2 << 16, SETUP_IN = 1 << 16,
     EP_STATE = 7, EP_RUNNING = 1, EP_HALTED = 2,
     EP_CONTROL = 4, EP_INTERRUPT_IN = 7,
-    SLOT_MULTI_TT = 1 << 25, SLOT_HUB = 1 << 26,
+    SLOT_HUB = 1 << 26,
 };
 
 static struct xhci_pipe pipe_pool[PIPES];
