@@ -100,6 +100,22 @@ static int seek(struct node *n, uint32_t index, uint32_t *cluster)
     return error;
 }
 
+/* Clusters from `index` on that lie side by side on the disk, at most
+ * `most`; the first of them, or 0, in *cluster. */
+static int seek_run(struct node *n, uint32_t index, uint32_t most,
+                    uint32_t *cluster, uint32_t *count)
+{
+    int error = seek(n, index, cluster);
+    uint32_t next;
+
+    for (*count = 1; !error && *cluster && *count < most; ++*count) {
+        error = seek(n, index + *count, &next);
+        if (next != *cluster + *count)
+            break;
+    }
+    return error;
+}
+
 /* Like seek, but makes the chain long enough. */
 static int seek_or_grow(struct node *n, uint32_t index, uint32_t *cluster)
 {
@@ -124,6 +140,27 @@ static int seek_or_grow(struct node *n, uint32_t index, uint32_t *cluster)
 
 /* --- reading, writing --- */
 
+/* As much of n bytes as one request can: part of a cluster, or a run. */
+static int64_t read_some(struct node *node, uint64_t at, uint8_t *to,
+                         uint64_t n)
+{
+    uint32_t size = volume.cluster_bytes, offset = at % size;
+    uint32_t cluster, count, most = offset ? 1 : n / size;
+    uint64_t part = size - offset;
+    int error = seek_run(node, at / size, most, &cluster, &count);
+
+    if (error || !cluster)
+        return error ? error : -EIO;
+    if (count > 1) {
+        part = (uint64_t)count * size;
+        error = fat_read_run(&volume, cluster, count, to);
+    } else {
+        part = part < n ? part : n;
+        error = fat_read(&volume, cluster, offset, to, part);
+    }
+    return error ? error : (int64_t)part;
+}
+
 static int64_t file_read(int f, uint64_t at, void *bytes, uint64_t n)
 {
     struct handle *h = handle_of(f);
@@ -137,18 +174,10 @@ static int64_t file_read(int f, uint64_t at, void *bytes, uint64_t n)
     if (n > h->node->size - at)
         n = h->node->size - at;
     while (done < n) {
-        uint32_t offset = (at + done) % volume.cluster_bytes, cluster;
-        uint64_t part = volume.cluster_bytes - offset;
-        int error = seek(h->node, (at + done) / volume.cluster_bytes,
-                         &cluster);
+        int64_t part = read_some(h->node, at + done, to + done, n - done);
 
-        part = part < n - done ? part : n - done;
-        if (!error)
-            error = cluster ? fat_read(&volume, cluster, offset, to + done,
-                                       part)
-                            : -EIO;
-        if (error)
-            return error;
+        if (part < 0)
+            return part;
         done += part;
     }
     return done;

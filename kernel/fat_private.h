@@ -46,6 +46,9 @@ int fat_cut(struct fat_volume *v, uint32_t cluster);
 /* Bytes within one cluster. */
 int fat_read(struct fat_volume *v, uint32_t cluster, uint32_t offset,
              void *bytes, uint32_t n);
+/* `count` whole clusters that follow each other on the disk. */
+int fat_read_run(struct fat_volume *v, uint32_t cluster, uint32_t count,
+                 void *bytes);
 int fat_write(struct fat_volume *v, uint32_t cluster, uint32_t offset,
               const void *bytes, uint32_t n);
 int fat_zero_cluster(struct fat_volume *v, uint32_t cluster);

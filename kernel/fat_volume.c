@@ -290,6 +290,17 @@ int fat_read(struct fat_volume *v, uint32_t cluster, uint32_t offset,
     return move(v, cluster, offset, (struct transfer){ .to = bytes }, n);
 }
 
+int fat_read_run(struct fat_volume *v, uint32_t cluster, uint32_t count,
+                 void *bytes)
+{
+    if (!count || !fat_valid(v, cluster) ||
+        !fat_valid(v, cluster + count - 1))
+        return -EIO;
+    return move_sectors(v, sector_of(v, cluster, 0),
+                        (struct transfer){ .to = bytes },
+                        count * v->sectors_per_cluster);
+}
+
 int fat_write(struct fat_volume *v, uint32_t cluster, uint32_t offset,
               const void *bytes, uint32_t n)
 {
