@@ -261,10 +261,10 @@ static void give_up(unsigned i)
 /* Why nothing was opened, or an older state than the newest. */
 static char message[160];
 
-static const char *say_skipped(const char *name, int error)
+static const char *say_unusable(const char *name, int error, bool all)
 {
-    snprintf(message, sizeof message,
-             "the last save of \"%.40s\" cannot be used (%s)", name,
+    snprintf(message, sizeof message, "%s save of \"%.40s\" %s be used (%s)",
+             all ? "no" : "the last", name, all ? "can" : "cannot",
              error ? "its sectors cannot be read" : "its checksum is wrong");
     return message;
 }
@@ -289,8 +289,9 @@ struct store_image *store_open(const char *name, uint64_t *size,
             *why = skipped;
             return &image;
         }
-        *why = skipped = say_skipped(name, error);
         below = slots[i].generation;
+        *why = skipped = say_unusable(name, error,
+                                      newest_slot(name, below) < 0);
         if (error)
             unreadable[i] = true;
         else

@@ -110,8 +110,8 @@ def test_when_no_state_can_be_read_the_machine_refuses(tmp_path):
     disk = store(tmp_path, state(tmp_path, 1), state(tmp_path, 2))
     bad = with_bad_sectors(disk, DEVICES["virtio"], *extents(disk))
     with Machine(pvh(None, stays=True) + bad, name="all-unreadable") as m:
-        m.expect(r"^Aerostat: cannot run /aerostat.image: the last save of "
-                 r'"aerostat" cannot be used \(its sectors cannot be read\)',
+        m.expect(r"^Aerostat: cannot run /aerostat.image: no save of "
+                 r'"aerostat" can be used \(its sectors cannot be read\)',
                  timeout=60)
         m.screenshot("all-unreadable")
     # What was saved is not passed over because another image is at hand.
