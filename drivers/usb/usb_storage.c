@@ -83,7 +83,8 @@ static int send_command(struct stick *k, const struct scsi_command *c)
     return n < 0 ? n : n == sizeof *w ? 0 : -EIO;
 }
 
-/* A stall ends the data early; the status comes all the same (6.7). */
+/* Bytes that crossed the bus. A stall ends the data early, after how many is
+ * for the status to tell, which comes all the same (6.7): -EPIPE. */
 static int move_data(struct stick *k, const struct scsi_command *c)
 {
     struct usb_endpoint *e = c->in ? k->in : k->out;
@@ -91,13 +92,16 @@ static int move_data(struct stick *k, const struct scsi_command *c)
                             k->bounce.phys + c->at };
     int n = c->bytes ? usb_bulk(k->interface, e, &m, c->bytes, c->usecs) : 0;
 
-    if (n == -EPIPE)
-        return usb_clear_halt(k->interface, e);
-    return n < 0 ? n : 0;
+    if (n == -EPIPE) {
+        int error = usb_clear_halt(k->interface, e);
+
+        return error ? error : n;
+    }
+    return n;
 }
 
 static int read_status(struct stick *k, const struct scsi_command *c,
-                       uint32_t *moved)
+                       uint32_t *residue)
 {
     const struct csw *w = k->wrapper.bytes;
     int n = usb_bulk(k->interface, k->in, &k->wrapper, sizeof *w, c->usecs);
@@ -107,9 +111,9 @@ static int read_status(struct stick *k, const struct scsi_command *c,
     if (n < 0)
         return n;
     if (n != sizeof *w || w->signature != CSW_SIGNATURE || w->tag != k->tag ||
-        w->status > CSW_FAILED || w->residue > c->bytes)
+        w->status > CSW_FAILED)
         return -EIO;
-    *moved = c->bytes - w->residue;
+    *residue = w->residue < c->bytes ? w->residue : c->bytes;
     return w->status == CSW_PASSED ? 0 : SCSI_CHECK;
 }
 
@@ -117,15 +121,20 @@ static int run(struct scsi_disk *d, const struct scsi_command *c,
                uint32_t *moved)
 {
     struct stick *k = d->link;
-    int error;
+    uint32_t residue = 0;
+    int error, n = 0;
 
     if (!k->interface)
         return -ENODEV;
     error = send_command(k, c);
     if (!error)
-        error = move_data(k, c);
+        n = move_data(k, c);
+    if (n < 0 && n != -EPIPE)
+        error = n;
     if (!error)
-        error = read_status(k, c, moved);
+        error = read_status(k, c, &residue);
+    /* Not every device counts right what it has sent; we do. */
+    *moved = c->in && n >= 0 ? (uint32_t)n : c->bytes - residue;
     if (error < 0 && error != -ENODEV && reset_recovery(k) == -ENODEV)
         error = -ENODEV;
     return error;

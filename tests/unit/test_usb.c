@@ -381,6 +381,17 @@ static void a_wrong_status_leads_to_a_reset(void **state)
     assert_memory_equal(back, bytes, 512);
 }
 
+static void a_wrong_count_of_bytes_sent_does_not_matter(void **state)
+{
+    uint8_t bytes[512] = "counted", back[512];
+
+    stick.bad_residue = true;
+    assert_int_equal(block_write(disk("usb0"), 9, 1, bytes), 0);
+    assert_int_equal(block_read(disk("usb0"), 9, 1, back), 0);
+    assert_memory_equal(back, bytes, 512);
+    stick.bad_residue = false;
+}
+
 static void a_stick_that_stops_answering_is_an_error(void **state)
 {
     uint8_t bytes[512];
@@ -527,6 +538,7 @@ int main(void)
         cmocka_unit_test(attention_after_a_reset_is_passed_over),
         cmocka_unit_test(a_stall_in_the_data_is_cleared),
         cmocka_unit_test(a_wrong_status_leads_to_a_reset),
+        cmocka_unit_test(a_wrong_count_of_bytes_sent_does_not_matter),
         cmocka_unit_test(a_stick_that_stops_answering_is_an_error),
         cmocka_unit_test(a_medium_error_is_an_error_at_once),
         cmocka_unit_test(a_stick_without_a_cache_needs_no_flush),

@@ -378,6 +378,7 @@ struct fake_stick {
     uint8_t sense[3];      /* key, code, qualifier; then cleared */
     int stall_data;        /* so many data stages stall */
     int bad_status;        /* so many statuses are wrong */
+    bool bad_residue;      /* what it says of the bytes it sent */
     int dead;              /* so many transfers time out */
     unsigned resets, writes, flushes;
     uint32_t tag, moved;
@@ -490,6 +491,8 @@ static int fake_stick_status(struct fake_stick *k, uint8_t *b)
 
     memcpy(&length, k->cbw + 8, 4);
     residue = length - k->moved;
+    if (k->bad_residue && (k->cbw[12] & 0x80))
+        residue = length + 5;
     k->have_command = false;
     if (k->bad_status) {
         k->bad_status--;
