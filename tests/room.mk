@@ -10,7 +10,7 @@ UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 UNIT_VM := $(patsubst %.c,$(BUILD)/asan/%.o,$(VM_SRC))
 
 UNIT_NO_VM := test_store test_fat test_partition test_cmdline test_frames \
-  test_acpi test_storage test_usb fuzz_usb test_xhci test_asm
+  test_acpi test_storage test_usb test_xhci test_asm
 UNIT_EXTRA_test_usb := drivers/usb/usb.c drivers/usb/usb_hub.c \
   drivers/usb/usb_descriptor.c drivers/usb/usb_hid.c \
   drivers/usb/hid_report.c drivers/usb/usb_storage.c drivers/scsi.c \

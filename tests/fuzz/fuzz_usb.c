@@ -4,16 +4,17 @@
  * taken, without a wrong access, an endless loop or a device that is still
  * there after it was unplugged.
  *
- * With libFuzzer: clang -fsanitize=fuzzer,address -DLIBFUZZER ...
- * Without: fuzz_usb RUNS [SEED] makes up the lies.
+ * The first byte of an input is what is plugged in, or that the rest goes to
+ * the readers as it is; the rest says, answer by answer, how it is spoiled.
  */
+#include "tests/fuzz/fuzz.h"
 #include "tests/unit/usb_fake.h"
 
 #include "drivers/scsi.h"
 #include "drivers/usb/hid_report.h"
 #include "drivers/usb/usb_descriptor.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+enum kind { KEYBOARD, STICK, BYTES, KINDS };
 
 /* --- where lies come from: bytes of the input, then honesty --- */
 
@@ -151,8 +152,8 @@ static bool try_device(bool is_stick)
     return taken;
 }
 
-/* The pure readers on bytes without any form. */
-static void try_bytes(const uint8_t *data, size_t size)
+/* The pure readers on bytes without any form; did the last one take them? */
+static bool try_bytes(const uint8_t *data, size_t size)
 {
     struct usb_device d = { .speed = USB_HIGH };
     struct scsi_geometry g;
@@ -171,66 +172,47 @@ static void try_bytes(const uint8_t *data, size_t size)
     scsi_parse_capacity16(&g, data, size);
     scsi_parse_sense(&s, data, size);
     if (hid_parse(&m, data, size))
-        return;
+        return false;
     for (unsigned i = 0; i < m.count; i++)
         for (unsigned k = 0; k < m.fields[i].count; k++)
             hid_value(&m.fields[i], k, data, size, &v);
+    return true;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static bool run(uint8_t *data, size_t size)
 {
-    try_bytes(data, size);
+    if (!size)
+        return false;
+    if (data[0] % KINDS == BYTES)
+        return try_bytes(data + 1, size - 1);
     if (!stick.bytes)
         fake_stick_init(&stick, 64, 512, "F");
-    lies = data;
+    lies = data + 1;
     lies_end = data + size;
-    return try_device(size && data[0] & 1);
+    return try_device(data[0] % KINDS == STICK);
 }
 
-#ifndef LIBFUZZER
+/* Honest until the device is taken, or there would be nothing to damage; the
+ * longer seeds lie after that. */
+static const size_t honest = 128, lying = 4096;
 
-static uint64_t state;
-
-static uint64_t next(void)
+static size_t seed(unsigned i, uint8_t *to)
 {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
-}
+    uint32_t any = i;
+    size_t n = 1;
 
-/* Honest at first, so that lies come at every stage. */
-static size_t make_up(uint8_t *data, size_t room)
-{
-    size_t n = next() % room, honest = next() % 24;
-
-    for (size_t i = 0; i < n; i++)
-        data[i] = i < honest ? 1 : (uint8_t)next();
-    if (n)
-        data[0] = (uint8_t)next();
-    if (next() % 4 == 0) { /* a descriptor with some bytes changed */
-        n = sizeof composite;
-        memcpy(data, composite, n);
-        for (unsigned k = next() % 4; k; k--)
-            data[next() % n] = (uint8_t)next();
+    if (i > 24)
+        return 0;
+    to[0] = i == 24 ? BYTES : i % 2 ? STICK : KEYBOARD;
+    if (i == 24) {
+        memcpy(to + 1, composite, sizeof composite);
+        return 1 + sizeof composite;
     }
+    for (; n <= honest >> i / 6; n++)
+        to[n] = 1;
+    for (; i > 1 && n < lying; n++)
+        to[n] = (uint8_t)((any = any * 1664525 + 1013904223) >> 24);
     return n;
 }
 
-int main(int argc, char **argv)
-{
-    unsigned long runs = argc > 1 ? strtoul(argv[1], NULL, 10) : 1000;
-    unsigned long taken = 0;
-    static uint8_t data[4096];
-
-    state = 0x9e3779b97f4a7c15 + (argc > 2 ? strtoul(argv[2], NULL, 10) : 0);
-    for (unsigned long i = 0; i < runs; i++)
-        taken += (unsigned long)LLVMFuzzerTestOneInput(
-            data, make_up(data, sizeof data));
-    printf("%lu lying devices: %lu refused, %lu taken\n"
-           "1 passed, 0 failed\n", runs, runs - taken, taken);
-    free(stick.bytes);
-    return 0;
-}
-
-#endif
+static const struct fuzz_target target = { seed, NULL, run, 24 };
