@@ -148,6 +148,30 @@ static void map_section(const char *start, const char *end, unsigned flags)
     }
 }
 
+static bool is_protected(uint64_t phys)
+{
+    uint64_t virt = phys + KERNEL_BASE;
+
+    return virt >= (uint64_t)(uintptr_t)__text_start &&
+           virt < (uint64_t)(uintptr_t)__rodata_end;
+}
+
+/* The large pages with the kernel in them become small ones: its code and
+ * constants are read-only under this address, too. */
+static void split_kernel(void)
+{
+    uint64_t at = layout_kernel_start() / LARGE_PAGE * LARGE_PAGE;
+    uint64_t end = (layout_kernel_end() + LARGE_PAGE - 1) / LARGE_PAGE *
+                   LARGE_PAGE;
+
+    for (uint64_t virt = DIRECT_BASE + at; virt < DIRECT_BASE + end;
+         virt += LARGE_PAGE)
+        *entry_at(virt, 1, false) = 0;
+    for (; at < end; at += PAGE_SIZE)
+        map_or_refuse(DIRECT_BASE + at, at,
+                      is_protected(at) ? 0 : PAGE_WRITE);
+}
+
 static void map_all_ram(void)
 {
     uint64_t end = pmm_top() > FOUR_GIB ? pmm_top() : FOUR_GIB;
@@ -176,6 +200,7 @@ void vmm_init(void)
     }
     wrmsr(MSR_PAT, PAT_VALUE);
     map_all_ram();
+    split_kernel();
     map_section(__text_start, __text_end, PAGE_EXEC);
     map_section(__text_end, __rodata_end, 0);
     map_section(__rodata_end, __data_end, PAGE_WRITE);
@@ -187,25 +212,38 @@ void vmm_init(void)
 
 /* --- ranges --- */
 
+/* Makes the page tables of the range and counts what is not mapped there.
+ * False: no memory for tables. */
+static bool prepare(uint64_t virt, uint64_t bytes, uint64_t *missing)
+{
+    *missing = 0;
+    for (uint64_t at = 0; at < bytes; at += PAGE_SIZE) {
+        uint64_t *e = entry_at(virt + at, 0, true);
+
+        if (!e)
+            return false;
+        *missing += !(*e & PTE_PRESENT);
+    }
+    return true;
+}
+
+/* What can fail comes before the first page is mapped: the range may hold
+ * pages of others, and nothing has to be told from them afterwards. */
 int vmm_commit(uint64_t virt, uint64_t bytes, unsigned flags)
 {
-    uint64_t unused, tables = bytes / 512 + 8 * PAGE_SIZE;
+    uint64_t tables = bytes / 512 + 8 * PAGE_SIZE, missing;
 
-    if (bytes + tables > pmm_free_bytes())
+    if (bytes + tables > pmm_free_bytes() ||
+        !prepare(virt, bytes, &missing) ||
+        missing * PAGE_SIZE > pmm_free_bytes())
         return -ENOMEM;
-    for (uint64_t done = 0; done < bytes; done += PAGE_SIZE) {
-        uint64_t page;
+    for (uint64_t at = 0; at < bytes; at += PAGE_SIZE) {
+        uint64_t *e = entry_at(virt + at, 0, false), page;
 
-        if (vmm_translate(virt + done, &unused))
+        if (*e & PTE_PRESENT)
             continue;
         page = pmm_alloc();
-
-        if (page == NO_PAGE || vmm_map(virt + done, page, flags)) {
-            if (page != NO_PAGE)
-                pmm_free(page);
-            vmm_release(virt, done);
-            return -ENOMEM;
-        }
+        *e = page | pte_bits(flags);
         if (!(flags & PAGE_STALE))
             memset(phys_to_virt(page), 0, PAGE_SIZE);
     }

@@ -10,7 +10,7 @@ UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 UNIT_VM := $(patsubst %.c,$(BUILD)/asan/%.o,$(VM_SRC))
 
 UNIT_NO_VM := test_store test_fat test_partition test_cmdline test_frames \
-  test_acpi test_storage test_usb test_xhci test_asm
+  test_acpi test_storage test_usb test_xhci test_asm test_vmm
 UNIT_EXTRA_test_usb := drivers/usb/usb.c drivers/usb/usb_hub.c \
   drivers/usb/usb_descriptor.c drivers/usb/usb_hid.c \
   drivers/usb/hid_report.c drivers/usb/usb_storage.c drivers/scsi.c \
@@ -32,6 +32,7 @@ UNIT_EXTRA_test_partition := kernel/partition.c drivers/block.c
 
 # A unit test may name what else it needs: UNIT_EXTRA_test_x := kernel/fat.c
 $(foreach t,$(UNIT),$(eval $(T)/$(t): $(UNIT_EXTRA_$(t))))
+$(T)/test_vmm: kernel/vmm.c
 $(T)/%: tests/unit/%.c $(UNIT_VM) $(wildcard tests/unit/plat_stub.c)
 	$(call say,TEST,$*)
 	@mkdir -p $(@D)

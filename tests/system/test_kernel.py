@@ -49,6 +49,11 @@ def symbol(name):
     return int(re.search(r"^(\w+) \w %s$" % name, table, re.M).group(1), 16)
 
 
+def direct(name):
+    """Where a symbol lies in the map of all RAM."""
+    return symbol(name) - 0xffffffff80000000 + 0xffff800000000000
+
+
 def overflow(stub):
     """The stack pointer to the end of the stack that is in use."""
     at = stub.get("rsp") & ~4095
@@ -76,6 +81,8 @@ MISTAKES = {
              "memset"),
     "constants": (call("memset", "symbol_count"),
                   "writing \\w+, the kernel's constants", "memset"),
+    "code as RAM": (lambda stub: call("memset", direct("kmain"))(stub),
+                    "writing ffff8\\w+", "memset"),
     "gap": (call("memset", 0x7fff00000000),
             "writing 00007fff0{8}, the image's range", "memset"),
     "wild": (call("memset", 0x1234567812345678), None, "memset"),
