@@ -75,7 +75,6 @@ struct ahci_disk {
     struct block_device device;
     volatile uint32_t *port;
     struct port_memory *memory;
-    uint8_t *bounce;
     uint64_t memory_phys, bounce_phys;
 };
 
@@ -184,46 +183,14 @@ static int run_command(struct ahci_disk *d)
 
 /* --- block_ops --- */
 
-static int transfer(struct block_device *b, uint64_t sector, uint32_t count,
-                    uint8_t *to, const uint8_t *from)
+static int ahci_move(struct block_device *b, bool write, uint64_t sector,
+                     uint32_t count)
 {
     struct ahci_disk *d = b->driver;
-    uint32_t most = BOUNCE_BYTES / b->sector_size;
 
-    while (count) {
-        uint32_t n = count < most ? count : most;
-        uint32_t bytes = n * b->sector_size;
-        int error;
-
-        if (from)
-            memcpy(d->bounce, from, bytes);
-        fill_command(d, from ? ATA_WRITE_DMA_EXT : ATA_READ_DMA_EXT, sector,
-                     n, bytes, from != NULL);
-        error = run_command(d);
-        if (error)
-            return error;
-        if (to) {
-            memcpy(to, d->bounce, bytes);
-            to += bytes;
-        } else {
-            from += bytes;
-        }
-        sector += n;
-        count -= n;
-    }
-    return 0;
-}
-
-static int ahci_read(struct block_device *b, uint64_t sector, uint32_t count,
-                     void *bytes)
-{
-    return transfer(b, sector, count, bytes, NULL);
-}
-
-static int ahci_write(struct block_device *b, uint64_t sector,
-                      uint32_t count, const void *bytes)
-{
-    return transfer(b, sector, count, NULL, bytes);
+    fill_command(d, write ? ATA_WRITE_DMA_EXT : ATA_READ_DMA_EXT, sector,
+                 count, count * b->sector_size, write);
+    return run_command(d);
 }
 
 static int ahci_flush(struct block_device *b)
@@ -234,8 +201,10 @@ static int ahci_flush(struct block_device *b)
     return run_command(d);
 }
 
-static const struct block_ops ahci_ops = { ahci_read, ahci_write,
-                                           ahci_flush };
+static const struct block_ops ahci_ops = {
+    .read = block_read_bounced, .write = block_write_bounced,
+    .flush = ahci_flush, .move = ahci_move,
+};
 
 /* --- identification: ATA8-ACS section 7.12 --- */
 
@@ -255,7 +224,7 @@ static void copy_model(char *to, const uint16_t *words)
 
 static int identify(struct ahci_disk *d)
 {
-    const uint16_t *id = (const uint16_t *)d->bounce;
+    const uint16_t *id = (const uint16_t *)d->device.bounce;
     struct block_device *b = &d->device;
     int error;
 
@@ -270,6 +239,7 @@ static int identify(struct ahci_disk *d)
     if (!(id[83] & (1 << 10)) || b->sectors == 0) /* no 48-bit addresses */
         b->sectors = id[60] | (uint32_t)id[61] << 16;
     copy_model(b->model, &id[27]);
+    b->bounce_sectors = BOUNCE_BYTES / b->sector_size;
     return b->sector_size <= 4096 && b->sectors ? 0 : -ENODEV;
 }
 
@@ -290,8 +260,8 @@ static int port_init(volatile uint32_t *port)
 
     d->port = port;
     d->memory = dma_alloc(sizeof *d->memory, &d->memory_phys);
-    d->bounce = dma_alloc(BOUNCE_BYTES, &d->bounce_phys);
-    if (!d->memory || !d->bounce)
+    d->device.bounce = dma_alloc(BOUNCE_BYTES, &d->bounce_phys);
+    if (!d->memory || !d->device.bounce)
         return -ENOMEM;
     error = port_stop(port);
     if (error)

@@ -23,6 +23,11 @@ struct block_ops {
                  const void *bytes);
     /* Everything written before is on the medium when it returns 0. */
     int (*flush)(struct block_device *d);
+    /* Of drivers whose `read` and `write` are block_read_bounced and
+     * block_write_bounced: moves 1 to `bounce_sectors` sectors between the
+     * disk and the bounce buffer. */
+    int (*move)(struct block_device *d, bool write, uint64_t sector,
+                uint32_t count);
 };
 
 struct block_device {
@@ -36,6 +41,8 @@ struct block_device {
     bool gone; /* unplugged for now; the driver clears it (whole disks) */
     struct block_device *parent; /* of a partition; else NULL */
     uint64_t first_sector;       /* of a partition, on its parent */
+    uint8_t *bounce; /* for ops->move: memory that the device reaches */
+    uint32_t bounce_sectors;
 };
 
 enum { BLOCK_MAX = 32 };
@@ -54,3 +61,10 @@ int block_read(struct block_device *d, uint64_t sector, uint32_t count,
 int block_write(struct block_device *d, uint64_t sector, uint32_t count,
                 const void *bytes);
 int block_flush(struct block_device *d);
+
+/* Through the bounce buffer, in pieces, for block_ops: callers may hand in
+ * memory that no device could be told about. */
+int block_read_bounced(struct block_device *d, uint64_t sector,
+                       uint32_t count, void *bytes);
+int block_write_bounced(struct block_device *d, uint64_t sector,
+                        uint32_t count, const void *bytes);

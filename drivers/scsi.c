@@ -310,10 +310,11 @@ static void fill_transfer(struct scsi_command *c, bool write, uint64_t sector,
     }
 }
 
-/* One command's worth. A medium that was exchanged is not written to. */
-static int transfer(struct scsi_disk *d, bool write, uint64_t sector,
-                    uint32_t count)
+/* A medium that was exchanged is not written to. */
+static int scsi_move(struct block_device *b, bool write, uint64_t sector,
+                     uint32_t count)
 {
+    struct scsi_disk *d = b->driver;
     struct scsi_command c;
     struct scsi_sense s;
     int n;
@@ -321,54 +322,11 @@ static int transfer(struct scsi_disk *d, bool write, uint64_t sector,
     if (d->changed)
         return -ENODEV;
     fill_transfer(&c, write, sector, count);
-    c.bytes = count * d->device.sector_size;
+    c.bytes = count * b->sector_size;
     n = run(d, &c, &s);
     if (d->changed)
         return -ENODEV;
     return n < 0 ? n : (uint32_t)n == c.bytes ? 0 : -EIO;
-}
-
-static int scsi_read(struct block_device *b, uint64_t sector, uint32_t count,
-                     void *bytes)
-{
-    struct scsi_disk *d = b->driver;
-    uint8_t *to = bytes;
-
-    while (count) {
-        uint32_t most = SCSI_BYTES / b->sector_size;
-        uint32_t n = count < most ? count : most;
-        int error = transfer(d, false, sector, n);
-
-        if (error)
-            return error;
-        memcpy(to, d->bounce, n * b->sector_size);
-        to += n * b->sector_size;
-        sector += n;
-        count -= n;
-    }
-    return 0;
-}
-
-static int scsi_write(struct block_device *b, uint64_t sector, uint32_t count,
-                      const void *bytes)
-{
-    struct scsi_disk *d = b->driver;
-    const uint8_t *from = bytes;
-
-    while (count) {
-        uint32_t most = SCSI_BYTES / b->sector_size;
-        uint32_t n = count < most ? count : most;
-        int error;
-
-        memcpy(d->bounce, from, n * b->sector_size);
-        error = transfer(d, true, sector, n);
-        if (error)
-            return error;
-        from += n * b->sector_size;
-        sector += n;
-        count -= n;
-    }
-    return 0;
 }
 
 /* A disk that refuses the command has nothing to flush. */
@@ -393,8 +351,10 @@ static int scsi_flush(struct block_device *b)
     return n < 0 ? n : d->changed ? -ENODEV : 0;
 }
 
-static const struct block_ops scsi_ops = { scsi_read, scsi_write,
-                                           scsi_flush };
+static const struct block_ops scsi_ops = {
+    .read = block_read_bounced, .write = block_write_bounced,
+    .flush = scsi_flush, .move = scsi_move,
+};
 
 void scsi_set_geometry(struct scsi_disk *d, const struct scsi_geometry *g)
 {
@@ -404,6 +364,8 @@ void scsi_set_geometry(struct scsi_disk *d, const struct scsi_geometry *g)
     b->driver = d;
     b->sector_size = g->sector_size;
     b->sectors = g->sectors;
+    b->bounce = d->bounce;
+    b->bounce_sectors = SCSI_BYTES / g->sector_size;
     b->read_only = g->read_only;
     b->removable = g->removable;
     memcpy(b->model, g->model, sizeof b->model);

@@ -83,7 +83,6 @@ struct virtio_disk {
     uint32_t notify_multiplier;
     volatile uint8_t *notify_base;
     struct request_memory *memory;
-    uint8_t *bounce;
     uint64_t memory_phys, bounce_phys;
     uint16_t seen; /* used index up to which requests are done */
     bool has_flush;
@@ -139,44 +138,11 @@ static int run_request(struct virtio_disk *d, uint32_t type, uint64_t sector,
 
 /* --- block_ops --- */
 
-static int transfer(struct block_device *b, uint64_t sector, uint32_t count,
-                    uint8_t *to, const uint8_t *from)
+static int virtio_move(struct block_device *b, bool write, uint64_t sector,
+                       uint32_t count)
 {
-    struct virtio_disk *d = b->driver;
-
-    while (count) {
-        uint32_t n = count < BOUNCE_BYTES / SECTOR ? count
-                                                   : BOUNCE_BYTES / SECTOR;
-        int error;
-
-        if (from)
-            memcpy(d->bounce, from, n * SECTOR);
-        error = run_request(d, from ? REQUEST_OUT : REQUEST_IN, sector,
-                            n * SECTOR);
-        if (error)
-            return error;
-        if (to) {
-            memcpy(to, d->bounce, n * SECTOR);
-            to += n * SECTOR;
-        } else {
-            from += n * SECTOR;
-        }
-        sector += n;
-        count -= n;
-    }
-    return 0;
-}
-
-static int virtio_read(struct block_device *b, uint64_t sector,
-                       uint32_t count, void *bytes)
-{
-    return transfer(b, sector, count, bytes, NULL);
-}
-
-static int virtio_write(struct block_device *b, uint64_t sector,
-                        uint32_t count, const void *bytes)
-{
-    return transfer(b, sector, count, NULL, bytes);
+    return run_request(b->driver, write ? REQUEST_OUT : REQUEST_IN, sector,
+                       count * SECTOR);
 }
 
 /* Without the feature the device writes through. */
@@ -187,8 +153,10 @@ static int virtio_flush(struct block_device *b)
     return d->has_flush ? run_request(d, REQUEST_FLUSH, 0, 0) : 0;
 }
 
-static const struct block_ops virtio_ops = { virtio_read, virtio_write,
-                                             virtio_flush };
+static const struct block_ops virtio_ops = {
+    .read = block_read_bounced, .write = block_write_bounced,
+    .flush = virtio_flush, .move = virtio_move,
+};
 
 /* --- finding the registers: 4.1.4 --- */
 
@@ -287,8 +255,8 @@ static int start_device(struct virtio_disk *d, struct pci_device *dev)
     if (error)
         return error;
     d->memory = dma_alloc(sizeof *d->memory, &d->memory_phys);
-    d->bounce = dma_alloc(BOUNCE_BYTES, &d->bounce_phys);
-    if (!d->memory || !d->bounce)
+    d->device.bounce = dma_alloc(BOUNCE_BYTES, &d->bounce_phys);
+    if (!d->memory || !d->device.bounce)
         return -ENOMEM;
     d->common->status = 0; /* reset */
     d->common->status = STATUS_ACKNOWLEDGE;
@@ -320,6 +288,7 @@ static int virtio_probe(struct pci_device *dev)
     high = *(volatile uint32_t *)(d->config + 4);
     b->sectors = low | (uint64_t)high << 32;
     b->sector_size = SECTOR;
+    b->bounce_sectors = BOUNCE_BYTES / SECTOR;
     b->ops = &virtio_ops;
     b->driver = d;
     strcpy(b->model, "virtio disk");

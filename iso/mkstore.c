@@ -41,7 +41,9 @@ static int file_flush(struct block_device *d)
     return fflush(file) ? -EIO : 0;
 }
 
-static const struct block_ops ops = { file_read, file_write, file_flush };
+static const struct block_ops ops = {
+    .read = file_read, .write = file_write, .flush = file_flush,
+};
 
 static void die(const char *what, const char *why)
 {

@@ -246,7 +246,9 @@ static int part_flush(struct block_device *d)
     return block_flush(d->parent);
 }
 
-static const struct block_ops part_ops = { part_read, part_write, part_flush };
+static const struct block_ops part_ops = {
+    .read = part_read, .write = part_write, .flush = part_flush,
+};
 
 void partition_view(struct block_device *view, struct block_device *disk,
                     unsigned number, const struct partition *p)

@@ -3,6 +3,7 @@ store, several images, quitting, changes that a crash left behind."""
 import hashlib
 import os
 import shutil
+import socket
 import subprocess
 import time
 
@@ -367,3 +368,130 @@ def test_a_machine_that_never_saved_offers_its_changes_too(tmp_path):
         dialog(m, "Recover changes?")
         press(m, "File them in")
         m.until("Object new respondsTo: #neverSaved", "true")
+
+
+# -- every kind of disk: boot from a stick's image on it, save, come back --
+
+SAVE = "Smalltalk snapshot: true andQuit: false"
+KINDS = {  # how it is attached; QEMU's machine; what the log calls it
+    "nvme": (["-device", "nvme,serial=n,drive=d"], "q35", "nvme0n1"),
+}
+
+
+def attached(kind, path, *more):
+    return ["-drive", "if=none,id=d,format=raw,file=%s%s" % (
+        path, "".join("," + o for o in more))] + KINDS[kind][0]
+
+
+def machine_on(kind, args, name):
+    m = Machine(args, machine=KINDS[kind][1],
+                name="disks-%s-%s" % (kind, name))
+    m.prompt(timeout=90)
+    return m
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_it_boots_saves_and_comes_back(kind, tmp_path):
+    disk = shutil.copy(built("aerostat-stick.img"), tmp_path / "disk.img")
+    args = attached(kind, disk)
+    with machine_on(kind, args, "before") as m:
+        assert "store: on %sp" % KINDS[kind][2] in m.text()
+        m.ask("Smalltalk at: #Kept put: 6 * 7")
+        assert m.ask(SAVE) == "false"
+        m.ask("Smalltalk at: #Kept put: 0")
+    with machine_on(kind, args, "after") as m:
+        m.until("Smalltalk at: #Kept", "42")
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_failing_write_is_told_and_the_next_one_works(kind, tmp_path):
+    disk = shutil.copy(built("blank-disk.img"), tmp_path / "disk.img")
+    rules = tmp_path / "rules"
+    rules.write_text('[inject-error]\nevent = "write_aio"\nerrno = "5"\n'
+                     'once = "on"\n')
+    args = pvh(built("aerostat.image"), "repl") + attached(
+        kind, "blkdebug:%s:%s" % (rules, disk), "werror=report")
+    with machine_on(kind, args, "failing") as m:
+        assert "could not be written" in m.ask(SAVE)
+        assert m.ask(SAVE) == "false"
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_disk_that_does_not_answer_is_an_error_and_no_hang(kind, tmp_path):
+    disk = shutil.copy(built("blank-disk.img"), tmp_path / "disk.img")
+    args = pvh(built("aerostat.image"), "repl") + attached(kind, disk)
+    with machine_on(kind, args, "silent") as m:
+        slow(m, 1)
+        assert "could not be written" in m.ask(SAVE)
+        slow(m, 0)
+        assert m.ask(SAVE) == "false"
+
+
+def slow(m, bytes_per_second):
+    """QEMU's limit for writes to the disk; 0: none."""
+    m.qmp("block_set_io_throttle", device="d", bps=0, bps_rd=0,
+          bps_wr=bytes_per_second, iops=0, iops_rd=0, iops_wr=0)
+
+
+# -- NVMe: lines instead of messages, formats, a controller that dies --
+
+def test_nvme_with_lines_small_commands_and_big_sectors(tmp_path):
+    disk, small = blank(tmp_path / "disk.img", 256), blank(tmp_path / "s", 16)
+    args = pvh(built("aerostat.image"), "repl")
+    at = args.index("-append") + 1
+    args[at] = "nomsi " + args[at]
+    args += [
+        "-drive", "if=none,id=d,format=raw,file=" + disk,
+        "-drive", "if=none,id=s,format=raw,file=" + small,
+        "-device", "nvme,id=c,serial=n,mdts=1",
+        "-device", "nvme-ns,bus=c,nsid=3,drive=s",
+        "-device", "nvme-ns,bus=c,nsid=7,drive=d,"
+        "logical_block_size=4096,physical_block_size=4096"]
+    with Machine(args, name="disks-nvme-lines-before") as m:
+        m.prompt()
+        assert "nvme0n3: QEMU NVMe Ctrl, 16 MB, sectors of 512" in m.text()
+        assert "nvme0n7: QEMU NVMe Ctrl, 256 MB, sectors of 4096" in m.text()
+        said = m.ask("ImageStore format: (ImageStore disks at: 2)")
+        assert said.endswith("\nnil")
+        m.ask("Smalltalk at: #Kept put: 6 * 7")
+        assert m.ask(SAVE) == "false"
+    with Machine(args, name="disks-nvme-lines-after") as m:
+        m.prompt()
+        assert "store: on nvme0n7p" in m.text()
+        m.until("Smalltalk at: #Kept", "42")
+
+
+class Registers:
+    """The machine's memory as devices see it, through QEMU's qtest."""
+
+    def __init__(self, m, path):
+        self.base = next(
+            region["address"] for bus in m.qmp("query-pci")
+            for device in bus["devices"]
+            if device["class_info"]["class"] == 0x0108
+            for region in device["regions"] if region["bar"] == 0)
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(path)
+        self.file = self.socket.makefile("rb")
+
+    def write(self, offset, value):
+        self.socket.sendall(b"writel 0x%x 0x%x\n" % (
+            self.base + offset, value))
+        while not self.file.readline().startswith(b"OK"):
+            pass
+
+
+def test_an_nvme_controller_that_dies_is_started_again(tmp_path):
+    disk = shutil.copy(built("blank-disk.img"), tmp_path / "disk.img")
+    path = str(tmp_path / "qtest")
+    args = pvh(built("aerostat.image"), "repl") + attached("nvme", disk) + [
+        "-qtest", "unix:%s,server=on,wait=off" % path,
+        "-qtest-log", "/dev/null"]
+    with machine_on("nvme", args, "dies") as m:
+        registers = Registers(m, path)
+        registers.write(0x14, 0)  # CC: off
+        registers.write(0x24, 0)  # AQA: queues of one entry
+        registers.write(0x14, 0x460001)  # on: the controller cannot
+        assert "could not be written" in m.ask(SAVE)
+        assert "the controller has failed (status 2)" in m.text()
+        assert m.ask(SAVE) == "false"

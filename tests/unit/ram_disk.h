@@ -81,7 +81,9 @@ static int ram_flush(struct block_device *d)
     return 0;
 }
 
-static const struct block_ops ram_ops = { ram_read, ram_write, ram_flush };
+static const struct block_ops ram_ops = {
+    .read = ram_read, .write = ram_write, .flush = ram_flush,
+};
 
 static inline void ram_init(struct ram_disk *r, uint64_t sectors)
 {
