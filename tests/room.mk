@@ -103,6 +103,7 @@ FAST_SUITES = "lint=tests/lint.py" $(UNIT_SUITES) $(FUZZ_SUITES) \
   "language files, all compiled=$(HOSTED) --jit-threshold=0 $(IMAGE) langtest tests/lang/*.st"
 
 SLOW_SUITES = \
+  "compiled as interpreted=timeout 600 $(PYTHON) tests/fuzz/jit_differ.py $(BUILD)/aerostat $(IMAGE) 1 12" \
   "language files, asan=$(ASAN) --jit=off $(IMAGE) langtest tests/lang/*.st" \
   "language files, compiled, asan=$(ASAN) --jit-threshold=0 $(IMAGE) langtest tests/lang/*.st" \
   "language files, gc stress=$(ASAN) --jit=off --stress-gc --check-heap $(IMAGE) langtest tests/lang/*.st" \

@@ -535,8 +535,8 @@ static bool pool_is_young(const struct compiler *c)
     return false;
 }
 
-static struct jit_code *finish(struct compiler *c, struct jit_code *code,
-                               uint8_t *base, uint32_t entry)
+static void finish(struct compiler *c, struct jit_code *code, uint8_t *base,
+                   uint32_t entry)
 {
     code->kind = CODE_METHOD;
     code->base = code->checked = base;
@@ -552,7 +552,7 @@ static struct jit_code *finish(struct compiler *c, struct jit_code *code,
     zone_end(c->vm, base + c->a.used);
     c->j->stats.compiled++;
     c->j->stats.code_bytes += c->a.used;
-    return code;
+    jit_list(c->vm, code, c->limit);
 }
 
 static void release(struct compiler *c)

@@ -1,5 +1,11 @@
 /*
- * jit_debug.c - the compiler's eyes: counters for --stats.
+ * jit_debug.c - the compiler's eyes: counters for --stats, and the listing of
+ * a method's bytecodes and machine code for --jit-list.
+ *
+ * The listing has the machine code in hexadecimal, split where C or another
+ * frame can look at it, with the bytecode that is next there. For people:
+ * put the bytes into a file and give it to
+ * objdump -D -b binary -m i386:x86-64 -M intel.
  */
 #include "vm/jit/jit_private.h"
 #include "vm/platform.h"
@@ -45,4 +51,74 @@ void jit_print_stats(struct vm *vm)
              ull(j->stats.pics), ull(j->stats.megamorphic),
              ull(j->stats.unlinks));
     plat_write(2, line, strlen(line));
+}
+
+/* --- listing --- */
+
+static void put(const char *s) { plat_write(2, s, strlen(s)); }
+
+static void put_bytes(const uint8_t *b, uint32_t n)
+{
+    static const char digits[] = "0123456789abcdef";
+    char hex[3] = " 00";
+
+    for (; n > 0; n--, b++) {
+        hex[1] = digits[*b >> 4];
+        hex[2] = digits[*b & 15];
+        plat_write(2, hex, sizeof hex);
+    }
+    put("\n");
+}
+
+/* The selector is the last literal but one, or slot 1 of that. */
+static bool is_named(oop method, const char *name)
+{
+    unsigned n = code_num_literals(method);
+    oop o = n < 2 ? TAG_INTEGER : heap_follow(code_literal(method, n - 2));
+
+    if (is_pointer(o) && format_is_pointers(format_of(o)) &&
+        slot_count(o) > 1)
+        o = heap_follow(slot(o, 1));
+    return is_bytes(o) && byte_count(o) == strlen(name) &&
+           !memcmp(bytes(o), name, byte_count(o));
+}
+
+static void list_bytecodes(oop method, uint32_t limit)
+{
+    char line[40];
+    uint32_t at = code_first_pc(method), next;
+
+    for (; at < limit; at = next) {
+        next = jit_decode(method, at).next;
+        if (next <= at || next > limit)
+            return;
+        snprintf(line, sizeof line, "bytecode %u:", at);
+        put(line);
+        put_bytes(bytes(method) + at, next - at);
+    }
+}
+
+void jit_list(struct vm *vm, const struct jit_code *c, uint32_t limit)
+{
+    const char *name = vm->options.jit_list;
+    uint32_t at = 0;
+    unsigned i;
+    char line[60];
+
+    if (!name || !is_named(c->method, name))
+        return;
+    snprintf(line, sizeof line, ": %u bytes of machine code\n", c->bytes);
+    put(name);
+    put(line);
+    list_bytecodes(c->method, limit);
+    for (i = 0; i < c->num_points; i++) {
+        put("code:");
+        put_bytes(c->base + at, c->points[i].native - at);
+        snprintf(line, sizeof line, "here bytecode %u is next\n",
+                 c->points[i].bytecode);
+        put(line);
+        at = c->points[i].native;
+    }
+    put("code and literals:");
+    put_bytes(c->base + at, c->bytes - at);
 }

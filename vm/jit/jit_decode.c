@@ -440,7 +440,7 @@ static bool note_target(struct verifier *v, uint32_t at, const struct op *op)
     uint32_t to = op->target;
     struct place *p;
 
-    if (to < v->from || to >= v->end)
+    if (to < v->from || to >= v->end || (to > at && to < op->next))
         return false;
     p = &v->places[to];
     if ((to <= at && (p->depth < 0 || op->kind != OP_JUMP)) ||

@@ -201,6 +201,12 @@ bool jit_verify(oop method, uint32_t from, uint32_t end, bool embedded,
 struct jit_code *jit_compile(struct vm *vm, oop method, uint32_t start,
                              oop closure);
 
+/* --- jit_debug.c --- */
+
+/* For --jit-list: prints the code of a method of that name, whose bytecodes
+ * end at offset `limit`. */
+void jit_list(struct vm *vm, const struct jit_code *c, uint32_t limit);
+
 /* --- jit_stubs.c --- */
 
 void stubs_make(struct vm *vm, struct assembler *a);

@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+"""Programs made at random must do the same interpreted and compiled:
+jit_differ.py VM IMAGE SEED PROGRAMS.
+
+Each program is a class with methods of arithmetic at the edges of
+SmallInteger and of Float, loops, blocks with returns out of them, exceptions,
+unwinding, contexts, become: and changes of the very class under running code.
+It is run by the interpreter, and by machine code from the first call on or
+soon after; every fourth with a collection at every safepoint, too. What it prints must be equal. A
+program that differs is kept as /tmp/jit_differ.SEED.st.
+"""
+import os
+import random
+import subprocess
+import sys
+import tempfile
+
+METHODS, CALLS, LONGEST = 10, 16, 6
+NUMBERS = """0 1 -1 2 3 7 8 10 -5 255 4096 1152921504606846975
+    -1152921504606846976 1152921504606846974 1073741823 4611686018427387904
+    1.5 -0.5 1.0e10 0.0 3 1.0e308 5.0e-324 1.0e-300 2.5""".split()
+SPECIAL = ["Float nan", "Float infinity", "0.0 negated", "nil", "true",
+           "'abc'", "#sym", "$a", "(Array with: 1 with: 2)", "Object"]
+BINARY = "+ - * / // \\\\ < > <= >= = ~= == bitAnd: bitOr: bitShift:".split()
+# Numbers stay small, programs stay short: steps are counted.
+HELPERS = ["(Smalltalk at: #Fuzzed) compile: '%s'!" % m for m in (
+    "other: x other := x. c := 0. steps := 0",
+    "number: x steps := steps + 1. steps > 3000 ifTrue: [self error: ''long''"
+    "]. ^ x isNumber ifTrue: [x] ifFalse: [3]",
+    "cut: x ^ (x isInteger and: [x abs > (1 bitShift: 150)]) "
+    "ifTrue: [x \\\\ 1000003] ifFalse: [x]")]
+
+
+class Program:
+    def __init__(self, seed):
+        self.r = random.Random(seed)
+        self.methods = [self.method(i) for i in range(METHODS)]
+
+    def pick(self, *choices):
+        return self.r.choice(choices)
+
+    def leaf(self, names):
+        n = self.r.random()
+        if n < .5 and names:
+            return self.r.choice(names)
+        if n < .62:
+            return self.pick("a", "b", "c")
+        if n < .97:
+            return "(%s)" % self.r.choice(NUMBERS)
+        return "(%s)" % self.r.choice(SPECIAL)
+
+    def call(self, names, depth):
+        if self.level == 0:
+            return self.leaf(names)
+        i = self.r.randrange(self.level)
+        receiver = self.pick("self", "self", "self", "super copy yourself",
+                             "other")
+        if receiver.startswith("super"):
+            receiver = "self"
+        return "(%s m%d: %s with: %s)" % (
+            receiver, i, self.value(names, depth - 1),
+            self.value(names, depth - 1))
+
+    def number_block(self, names, depth):
+        return "[:x%d | %s]" % (depth, self.value(
+            names + ["x%d" % depth], depth - 1))
+
+    def value(self, names, depth):
+        if depth <= 0:
+            return self.leaf(names)
+        v = lambda: self.value(names, depth - 1)
+        kind = self.r.randrange(15)
+        if kind < 5:
+            op = self.r.choice(BINARY)
+            right = v()
+            if op == "bitShift:":
+                right = "(%d)" % self.r.randrange(-70, 64)
+            return "(self cut: ((self number: %s) %s %s))" % (
+                v(), op, right if op == "bitShift:"
+                else "(self number: %s)" % right)
+        if kind == 5:
+            return self.call(names, depth)
+        if kind == 6:
+            return "((%s) == true ifTrue: [%s] ifFalse: [%s])" % (
+                v(), v(), v())
+        if kind == 7:
+            return "(%s value: %s)" % (self.number_block(names, depth), v())
+        if kind == 8:
+            return "([%s] on: Error do: [:e%d | e%d return: %s])" % (
+                v(), depth, depth, v())
+        if kind == 9:
+            return "([%s] ensure: [a := %s])" % (v(), v())
+        if kind == 10:
+            return "((Array with: %s with: %s) at: %s)" % (
+                v(), v(), self.pick("1", "2", "3", v()))
+        if kind == 11:
+            return "(%s perform: #yourself)" % v()
+        if kind == 12:
+            return "((1 to: 4) inject: %s into: [:p%d :q%d | %s])" % (
+                v(), depth, depth, self.value(
+                    names + ["p%d" % depth, "q%d" % depth], depth - 1))
+        if kind == 13:
+            return "(%s isNil or: [(%s) class == SmallInteger])" % (v(), v())
+        return "((self number: %s) max: (self number: %s))" % (v(), v())
+
+    def statement(self, names, depth):
+        v = lambda d=2: self.value(names, d)
+        kind = self.r.randrange(16)
+        if kind < 4:
+            return "%s := %s" % (self.pick("a", "b", "c", "t", "u"), v(3))
+        if kind == 4:
+            return "1 to: %d do: [:i | t := %s. %s]" % (
+                self.r.randrange(1, 9), self.value(names + ["i"], 2),
+                self.statement(names + ["i"], depth - 1) if depth else "u")
+        if kind == 5:
+            return "#(1 2 3) do: [:k | k = %s ifTrue: [^ %s]]" % (
+                self.pick("2", "5", v(1)), v())
+        if kind == 6:
+            return "(%s) == nil ifTrue: [^ %s]" % (v(), v())
+        if kind == 7:
+            return "[:z | u := z] value: %s" % v()
+        if kind == 8:
+            return "[^ %s] ensure: [c := %s]" % (v(), v(1))
+        if kind == 9:
+            return "t := thisContext method numArgs + thisContext pc"
+        if kind == 10:
+            return "other become: (Array with: %s)" % v(1)
+        if kind == 11:
+            return "(self class instVarNames includes: 'd') ifFalse: [" \
+                "self class addInstVarName: 'd']"
+        if kind == 12:
+            return "u := [:w | w > 2 ifTrue: ['big'] ifFalse: [w]]. " \
+                "t := u value: %s" % v(1)
+        if kind == 13 and self.level % 5 == 0:
+            return "self class compile: 'extra ^ %d'. b := self extra" % (
+                self.r.randrange(100))
+        if kind == 14:
+            return "t := 0. [t < %d] whileTrue: [t := t + 1. b := %s]" % (
+                self.r.randrange(1, 12), v(2))
+        return "a := [Error signal: 'x'. 1] on: Error do: " \
+            "[:e | e retryUsing: [%s]]" % v(1)
+
+    def guarded(self, statement):
+        """Most errors end a statement only."""
+        if self.r.random() < .2:
+            return statement
+        return "[%s] on: Error do: [:e | b := e class name size]" % statement
+
+    def method(self, i):
+        self.level = i
+        names = ["p", "q", "t", "u"]
+        body = ". ".join(self.guarded(self.statement(names, 1))
+                         for _ in range(self.r.randrange(1, 5)))
+        return "m%d: p with: q | t u | %s. ^ %s" % (
+            i, body, self.value(names, 3))
+
+    def source(self):
+        lines = ["Object subclass: #Fuzzed instanceVariableNames: "
+                 "'a b c other steps' classVariableNames: '' package: 'Fuzzed'!"]
+        for m in self.methods:
+            lines.append("(Smalltalk at: #Fuzzed) compile: '%s'!"
+                         % m.replace("'", "''"))
+        lines += HELPERS
+        for _ in range(CALLS):
+            call = "(o m%d: (%s) with: (%s))" % (
+                self.r.randrange(METHODS), self.r.choice(NUMBERS),
+                self.r.choice(NUMBERS + SPECIAL))
+            lines.append(
+                "| o s | o := (Smalltalk at: #Fuzzed) new. o other: "
+                "(Array new: 3). 3 timesRepeat: [s := [%s printString] "
+                "on: Error do: [:e | e class name asString]. "
+                "FileStream stdout nextPutAll: (s copyFrom: 1 to: "
+                "(s size min: 200)); lf]!" % call)
+        return "\n".join(lines) + "\n"
+
+
+def run(vm, image, options, path):
+    """Status and output; None: it takes too long to be of use."""
+    try:
+        done = subprocess.run(
+            [vm, "--headless"] + options + [image, "filein", path, "quit"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=LONGEST)
+    except subprocess.TimeoutExpired:
+        return None
+    return done.returncode, done.stdout
+
+
+def differs(vm, image, seed):
+    with tempfile.NamedTemporaryFile("w", suffix=".st", delete=False) as f:
+        f.write(Program(seed).source())
+    expected = run(vm, image, ["--jit=off"], f.name)
+    if not expected:
+        os.unlink(f.name)
+        return False
+    ways = [["--jit-threshold=0"], ["--jit-threshold=2"]]
+    if seed % 4 == 0:
+        ways.append(["--jit-threshold=0", "--stress-gc"])
+    for options in ways:
+        found = run(vm, image, options, f.name)
+        if found and found != expected:
+            os.replace(f.name, "/tmp/jit_differ.%d.st" % seed)
+            print("not ok seed %d with %s" % (seed, " ".join(options)))
+            return True
+    os.unlink(f.name)
+    return False
+
+
+def main():
+    vm, image, seed, programs = sys.argv[1:5]
+    bad = sum(differs(vm, image, int(seed) + i)
+              for i in range(int(programs)))
+    print("%d passed, %d failed" % (int(programs) - bad, bad))
+    sys.exit(bad != 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,303 @@
+/*
+ * test_jit.c - what the compiler refuses, and that what it compiles does what
+ * the interpreter would.
+ *
+ * Methods are assembled by hand. A method that lies about its stack, its
+ * jumps, its literals or its temps must not be compiled; the interpreter may
+ * have it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/tiny_image.h"
+#include "vm/jit/jit_private.h"
+#include "vm/platform.h"
+#include "vm/prim.h"
+
+enum { LITERALS = 3, SISTA = 1, V3 = 0 };
+#define CODE(...) (const uint8_t[]){ __VA_ARGS__ }, \
+                  sizeof((const uint8_t[]){ __VA_ARGS__ })
+
+static struct vm *vm;
+static jmp_buf out;
+static oop result, stop_selector, call_selector;
+
+static int stop(struct vm *m, int argc)
+{
+    result = m->sp[1];
+    longjmp(out, 1);
+}
+
+/* The tiny image has no special selectors. */
+static void make_special_selectors(void)
+{
+    static const uint8_t args[32] = {
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+        1, 2, 0, 0, 1, 0, 1, 0, 1, 0, 1, 1, 0, 1, 0, 0,
+    };
+    oop table = heap_new_old(&vm->heap, CLS_ARRAY, FMT_ARRAY, 64);
+    unsigned i;
+
+    for (i = 0; i < 32; i++) {
+        slots(table)[2 * i] = int_oop(1000 + i);
+        slots(table)[2 * i + 1] = int_oop(args[i]);
+    }
+    heap_store(&vm->heap, vm->heap.special, SPL_SPECIAL_SELECTORS, table);
+}
+
+static int set_up(void **state)
+{
+    struct tiny *t = tiny_image();
+    struct vm_options options = { .vm_path = "test", .jit = true };
+    char name[64];
+    const char *why = "";
+
+    snprintf(name, sizeof name, "/tmp/test_jit.%d", getpid());
+    tiny_write(t, name);
+    free(t);
+    options.image_name = name;
+    options.memory_limit = 64 << 20;
+    vm = vm_create(&options, &why);
+    unlink(name);
+    if (!vm || !vm->jit)
+        return -1;
+    make_special_selectors();
+    stop_selector = int_oop(101); /* any oops that are no selectors */
+    call_selector = int_oop(102);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    vm_destroy(vm);
+    return 0;
+}
+
+static oop code(int set, unsigned temps, unsigned args, const uint8_t *b,
+                size_t n)
+{
+    oop m = heap_new_old(&vm->heap, TINY_METHOD, FMT_CODE + (-n & 7),
+                         1 + LITERALS + (n + 7) / 8);
+    int64_t header = LITERALS | temps << 18 | args << 24;
+    unsigned i;
+
+    slots(m)[0] = int_oop(set == SISTA ? SMALLINT_MIN + header : header);
+    for (i = 1; i <= LITERALS; i++)
+        slots(m)[i] = vm->heap.nil;
+    slots(m)[1] = stop_selector;
+    slots(m)[2] = call_selector;
+    memcpy(bytes(m) + code_first_pc(m), b, n);
+    return m;
+}
+
+/* --- lies --- */
+
+static bool compiles(oop method)
+{
+    struct jit_code *c = jit_compile(vm, method, 0, 0);
+
+    assert_non_null(c);
+    return c->kind == CODE_METHOD;
+}
+
+#define REFUSED(set, temps, ...) \
+    assert_false(compiles(code(set, temps, 0, CODE(__VA_ARGS__))))
+#define COMPILED(set, temps, ...) \
+    assert_true(compiles(code(set, temps, 0, CODE(__VA_ARGS__))))
+
+static void sound_methods_are_compiled(void **state)
+{
+    COMPILED(SISTA, 0, 81, 92);           /* ^ 1 */
+    COMPILED(V3, 1, 16, 117, 178, 153, 118, 124, 117, 124);
+    COMPILED(SISTA, 0, 225, 255, 237, 252); /* for ever */
+}
+
+static void what_pops_too_much_is_refused(void **state)
+{
+    REFUSED(SISTA, 0, 216, 88);           /* pop */
+    REFUSED(SISTA, 0, 92);                /* ^ top */
+    REFUSED(SISTA, 0, 81, 96, 92);        /* 1 + */
+    REFUSED(SISTA, 0, 83, 92);            /* dup */
+    REFUSED(V3, 0, 138, 128 + 3, 124);    /* an array of three */
+}
+
+static void what_pushes_too_much_is_refused(void **state)
+{
+    uint8_t b[130];
+
+    memset(b, 81, sizeof b);
+    b[sizeof b - 1] = 92;
+    assert_false(compiles(code(SISTA, 0, 0, b, sizeof b)));
+}
+
+static void jumps_must_meet_instructions(void **state)
+{
+    REFUSED(SISTA, 0, 176 + 4, 88);               /* past the end */
+    REFUSED(SISTA, 0, 176, 232, 7, 216, 88);      /* into an operand */
+    REFUSED(SISTA, 0, 225, 255, 237, 200, 88);    /* before the start */
+    REFUSED(SISTA, 0, 225, 255, 237, 253, 88);    /* into itself */
+}
+
+static void joined_paths_have_one_depth(void **state)
+{
+    /* true ifTrue: [push 1]; then a push more, or not */
+    REFUSED(SISTA, 0, 77, 192, 81, 80, 92);
+    /* a loop that grows the stack */
+    REFUSED(SISTA, 0, 81, 225, 255, 237, 251);
+}
+
+static void conditional_jumps_go_forward(void **state)
+{
+    REFUSED(SISTA, 0, 77, 225, 255, 239, 251, 88);
+}
+
+static void operands_must_exist(void **state)
+{
+    REFUSED(SISTA, 2, 66, 92);                /* temp 2 of 2 */
+    REFUSED(SISTA, 2, 80, 242, 9, 88);        /* store there */
+    REFUSED(SISTA, 1, 251, 0, 1, 92);         /* remote, in temp 1 of 1 */
+    REFUSED(SISTA, 0, 32 + LITERALS, 92);     /* literal */
+    REFUSED(SISTA, 0, 76, 128 + LITERALS, 92); /* selector */
+    REFUSED(SISTA, 0, 16, 92);                /* a variable that is none */
+}
+
+static void the_end_is_a_return(void **state)
+{
+    REFUSED(SISTA, 0, 81);
+    REFUSED(SISTA, 0, 77, 192, 88, 81);
+    REFUSED(SISTA, 0, 225);
+    REFUSED(V3, 0, 143, 1, 9, 9); /* a block that is not there */
+}
+
+static void unknown_bytecodes_are_refused(void **state)
+{
+    REFUSED(SISTA, 0, 84, 88);
+    REFUSED(SISTA, 0, 236, 0, 88);
+    REFUSED(V3, 0, 126, 120);
+    COMPILED(SISTA, 0, 88, 84, 236); /* dead code may be anything */
+}
+
+/* --- running --- */
+
+static void enter(oop selector, uint32_t class_index, oop method,
+                  cached_primitive p)
+{
+    struct cache_entry *e =
+        &vm->method_cache[cache_hash(selector, class_index)];
+
+    memset(e, 0, sizeof *e);
+    e->selector = selector;
+    e->class_index = class_index;
+    e->method = method;
+    e->primitive = p;
+    if (!is_code(method))
+        return;
+    e->pc = frame_first_bytecode(method);
+    e->num_temps = (int)code_num_temps(method);
+    e->is_sista = code_is_sista(method);
+}
+
+/* An interpreted method sends `call` with nil, and `stop` with the answer. */
+static oop call(oop method)
+{
+    struct heap *h = &vm->heap;
+    oop caller = code(SISTA, 0, 0, CODE(79, 129, 76, 128));
+    oop ctx = heap_new_old(h, CLS_CONTEXT, FMT_FIXED_AND_INDEXED,
+                           CTX_SMALL_SLOTS);
+
+    slots(ctx)[CTX_PC] = int_oop(code_first_pc(caller) + 1);
+    slots(ctx)[CTX_STACKP] = int_oop(0);
+    slots(ctx)[CTX_METHOD] = caller;
+    enter(stop_selector, heap_class_index(h->nil), method, stop);
+    enter(call_selector, heap_class_index(h->nil), method, JIT_METHOD);
+    vm->jit->stats.taken_over = 0;
+    assert_true(vm_resume(vm, ctx));
+    if (!setjmp(out))
+        interpret(vm);
+    assert_true(vm->jit->stats.taken_over > 0);
+    page_free(vm, vm->page);
+    return result;
+}
+
+#define ANSWERS(expected, set, temps, ...) \
+    assert_int_equal(expected, call(code(set, temps, 0, CODE(__VA_ARGS__))))
+
+static void arithmetic_in_machine_code(void **state)
+{
+    ANSWERS(int_oop(3), V3, 0, 119, 118, 176, 124);
+    ANSWERS(int_oop(1), V3, 0, 119, 118, 177, 124);
+    ANSWERS(int_oop(-2), V3, 0, 119, 116, 184, 124);
+    ANSWERS(int_oop(-3), SISTA, 0, 225, 255, 232, 251, 232, 2, 109, 92);
+    ANSWERS(int_oop(1), SISTA, 0, 225, 255, 232, 251, 232, 2, 106, 92);
+    ANSWERS(int_oop(-1), SISTA, 0, 225, 255, 232, 255, 225, 255, 232, 253,
+            108, 92);
+    ANSWERS(int_oop(40), SISTA, 0, 232, 5, 232, 3, 108, 92);
+    ANSWERS(int_oop(2), SISTA, 0, 232, 6, 232, 3, 110, 92);
+    ANSWERS(int_oop(7), SISTA, 0, 232, 6, 232, 3, 111, 92);
+}
+
+static void comparisons_in_machine_code(void **state)
+{
+    ANSWERS(vm->heap.true_, V3, 0, 118, 119, 178, 124);
+    ANSWERS(vm->heap.false_, V3, 0, 118, 119, 179, 124);
+    ANSWERS(vm->heap.true_, SISTA, 0, 79, 79, 118, 92);
+    ANSWERS(vm->heap.false_, SISTA, 0, 79, 77, 118, 92);
+    ANSWERS(int_oop(1), SISTA, 0, 80, 81, 98, 193, 81, 92, 80, 92);
+    ANSWERS(int_oop(0), SISTA, 0, 80, 81, 99, 193, 81, 92, 80, 92);
+}
+
+static void loops_in_machine_code(void **state)
+{
+    vm->options.stress_gc = true;
+    ANSWERS(int_oop(100), SISTA, 1, 80, 208, 64, 232, 100, 98, 239, 8, 64,
+            81, 96, 208, 225, 255, 237, 242, 64, 92);
+}
+
+static void arrays_in_machine_code(void **state)
+{
+    oop a = call(code(V3, 0, 0, CODE(118, 119, 138, 128 + 2, 124)));
+
+    assert_int_equal(slot_count(a), 2);
+    assert_int_equal(slot(a, 0), int_oop(1));
+    assert_int_equal(slot(a, 1), int_oop(2));
+    ANSWERS(int_oop(1), SISTA, 1, 231, 3, 208, 81, 253, 2, 0, 251, 2, 0, 92);
+}
+
+/* Frames go on interpreted where their machine code was. */
+static void a_flush_leaves_frames_behind(void **state)
+{
+    jit_flush(vm);
+    ANSWERS(int_oop(3), V3, 0, 119, 118, 176, 124);
+    jit_flush(vm);
+    assert_int_equal(vm->jit->num_codes, 0);
+    ANSWERS(int_oop(3), V3, 0, 119, 118, 176, 124);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(sound_methods_are_compiled),
+        TEST(what_pops_too_much_is_refused),
+        TEST(what_pushes_too_much_is_refused),
+        TEST(jumps_must_meet_instructions),
+        TEST(joined_paths_have_one_depth),
+        TEST(conditional_jumps_go_forward),
+        TEST(operands_must_exist),
+        TEST(the_end_is_a_return),
+        TEST(unknown_bytecodes_are_refused),
+        TEST(arithmetic_in_machine_code),
+        TEST(comparisons_in_machine_code),
+        TEST(loops_in_machine_code),
+        TEST(arrays_in_machine_code),
+        TEST(a_flush_leaves_frames_behind),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
