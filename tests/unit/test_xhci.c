@@ -52,7 +52,12 @@ static uint64_t reg64(unsigned at)
     return *reg(at) | (uint64_t)*reg(at + 4) << 32;
 }
 
-static void *memory(uint64_t phys) { return (void *)(uintptr_t)phys; }
+static void *memory(uint64_t phys) { return fake_memory(phys); }
+
+static uint64_t address_of(const void *p)
+{
+    return FAKE_DMA + (uint64_t)((const uint8_t *)p - fake_dma);
+}
 
 /* Device context of a slot: 6.2.1; entry 0 is the slot's own. */
 static uint32_t *device_context(unsigned slot, unsigned entry)
@@ -298,7 +303,7 @@ static void serve_commands(void)
     struct xhci_trb *t;
 
     while ((t = next_trb(&hc.command_at, &hc.command_cycle)) != NULL)
-        run_command(t, (uint64_t)(uintptr_t)t);
+        run_command(t, address_of(t));
 }
 
 /* --- its transfers --- */
@@ -311,7 +316,7 @@ static unsigned code_of(int result)
 static void transfer_event(const struct xhci_trb *t, unsigned slot,
                            unsigned id, unsigned code, uint32_t left)
 {
-    post_event((uint64_t)(uintptr_t)t, code << 24 | left,
+    post_event(address_of(t), code << 24 | left,
                TRB_TRANSFER_EVENT << 10 | id << 16 | slot << 24);
 }
 

@@ -75,20 +75,30 @@ void klog(const char *format, ...)
     va_end(list);
 }
 
-/* Never freed, as in the kernel; reachable, so that no leak is reported. */
-static void *fake_memory[4096];
-static unsigned fake_memory_count;
+/* Never freed, as in the kernel. Devices see it from 0x1000000 on, so that
+ * the addresses fit into 32 bits, as they must. */
+enum { FAKE_DMA = 0x1000000, FAKE_DMA_BYTES = 4 << 20 };
+static _Alignas(4096) uint8_t fake_dma[FAKE_DMA_BYTES];
+static uint64_t fake_dma_used;
 
 void *dma_alloc(uint64_t bytes, uint64_t *phys)
 {
-    void *p = aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
+    uint8_t *p = fake_dma + fake_dma_used;
 
-    if (!p || fake_memory_count == 4096)
+    bytes = (bytes + 4095) / 4096 * 4096;
+    if (bytes > FAKE_DMA_BYTES - fake_dma_used)
         abort();
-    memset(p, 0, bytes);
-    fake_memory[fake_memory_count++] = p;
-    *phys = (uint64_t)(uintptr_t)p;
+    fake_dma_used += bytes;
+    *phys = FAKE_DMA + (uint64_t)(p - fake_dma);
     return p;
+}
+
+/* What a device finds at an address that it was told. */
+static inline void *fake_memory(uint64_t phys)
+{
+    if (phys < FAKE_DMA || phys - FAKE_DMA >= fake_dma_used)
+        abort();
+    return fake_dma + (phys - FAKE_DMA);
 }
 
 void storage_disk_came(struct block_device *d, bool back)
