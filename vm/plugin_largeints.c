@@ -218,10 +218,19 @@ int prim_digit_subtract(struct vm *vm, int argc)
 
 /* --- multiply --- */
 
-static bool boolean(struct vm *vm, oop o, bool *b)
+/* Two numbers, and as the last argument whether the result is negative. */
+static int load_signed(struct vm *vm, int argc, struct number *a,
+                       struct number *b, bool *negative)
 {
-    *b = o == vm->heap.true_;
-    return *b || o == vm->heap.false_;
+    int error = load_two(vm, argc, a, b);
+    oop flag = vm->sp[0];
+
+    if (error)
+        return error;
+    *negative = flag == vm->heap.true_;
+    return argc == 2 && (*negative || flag == vm->heap.false_)
+               ? PRIM_OK
+               : PRIM_ERR_BAD_ARGUMENT;
 }
 
 static void multiply(const struct number *a, const struct number *b,
@@ -246,12 +255,10 @@ int prim_digit_multiply(struct vm *vm, int argc)
     struct number a, b;
     struct scratch s;
     bool negative;
-    int error = load_two(vm, argc, &a, &b);
+    int error = load_signed(vm, argc, &a, &b, &negative);
 
     if (error)
         return error;
-    if (argc != 2 || !boolean(vm, vm->sp[0], &negative))
-        return PRIM_ERR_BAD_ARGUMENT;
     if (!scratch(&s, a.count + b.count))
         return PRIM_ERR_NO_C_MEMORY;
     multiply(&a, &b, s.words);
@@ -391,12 +398,10 @@ int prim_digit_divide(struct vm *vm, int argc)
 {
     struct number a, b;
     bool negative;
-    int error = load_two(vm, argc, &a, &b);
+    int error = load_signed(vm, argc, &a, &b, &negative);
 
     if (error)
         return error;
-    if (argc != 2 || !boolean(vm, vm->sp[0], &negative))
-        return PRIM_ERR_BAD_ARGUMENT;
     if (!significant(b.words, b.count))
         return PRIM_ERR_BAD_ARGUMENT;
     return divide_numbers(vm, argc, &a, &b, negative);
