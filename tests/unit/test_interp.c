@@ -283,6 +283,87 @@ static void frames_survive_a_collection_that_moves_their_code(void **state)
     assert_int_equal(slot_count(a), 3);
 }
 
+/* --- the method cache --- */
+
+/* A dictionary of the selector alone, under `class`. */
+static void define(oop class, oop selector, oop method)
+{
+    struct heap *h = &vm->heap;
+    oop dict = heap_new_old(h, TINY_MIXED, FMT_FIXED_AND_INDEXED,
+                            MDICT_SELECTORS + 1);
+    oop methods = heap_new_old(h, CLS_ARRAY, FMT_ARRAY, 1);
+
+    heap_store(h, methods, 0, method);
+    heap_store(h, dict, MDICT_METHODS, methods);
+    heap_store(h, dict, MDICT_SELECTORS, selector);
+    heap_store(h, class, CLASS_METHOD_DICT, dict);
+}
+
+/* The selector in the one dictionary is defined anew for each. */
+static oop look_up(int64_t selector, oop method)
+{
+    oop class = heap_class_at(&vm->heap, TINY_OBJECT);
+    struct cache_entry *e;
+
+    define(class, int_oop(selector), method);
+    e = vm_lookup(vm, int_oop(selector), class);
+    assert_non_null(e);
+    assert_int_equal(e->selector, int_oop(selector));
+    return e->method;
+}
+
+/* Selectors so far apart share their first place, but not the second. */
+enum { APART = METHOD_CACHE_SIZE, HERE = 5 };
+
+static void both_places_of_the_cache_are_used(void **state)
+{
+    oop a = code(SISTA, 0, 0, CODE(88)), b = code(SISTA, 0, 0, CODE(88));
+    uint64_t misses;
+
+    assert_int_equal(cache_hash(int_oop(HERE), TINY_OBJECT),
+                     cache_hash(int_oop(HERE + APART), TINY_OBJECT));
+    assert_int_not_equal(cache_second(int_oop(HERE), TINY_OBJECT),
+                         cache_second(int_oop(HERE + APART), TINY_OBJECT));
+    assert_int_equal(look_up(HERE, a), a);
+    assert_int_equal(look_up(HERE + APART, b), b);
+    misses = vm->stats.cache_misses;
+    assert_int_equal(look_up(HERE, b), a); /* what the cache says */
+    assert_int_equal(look_up(HERE + APART, a), b);
+    assert_int_equal(vm->stats.cache_misses, misses);
+}
+
+/* Forgetting means both places. */
+static void a_flush_reaches_both_places(void **state)
+{
+    oop a = code(SISTA, 0, 0, CODE(88)), b = code(SISTA, 0, 0, CODE(88));
+
+    for (int i = 0; i < 2; i++)
+        look_up(HERE + i * APART, a);
+    for (int i = 0; i < 2; i++) {
+        vm_flush_selector(vm, int_oop(HERE + i * APART));
+        assert_int_equal(look_up(HERE + i * APART, b), b);
+    }
+    vm_flush_method(vm, b);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(look_up(HERE + i * APART, a), a);
+}
+
+/* Many more than there are places for: what is found is right, and those
+ * which share their first place do not drive each other out each time. */
+static void a_full_cache_answers_what_is_true(void **state)
+{
+    oop a = code(SISTA, 0, 0, CODE(88)), b = code(SISTA, 0, 0, CODE(88));
+    uint64_t misses;
+
+    for (int i = 0; i < 3 * METHOD_CACHE_SIZE; i++)
+        assert_int_equal(look_up(i, i % 2 ? a : b), i % 2 ? a : b);
+    misses = vm->stats.cache_misses;
+    for (int round = 0; round < 100; round++)
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(look_up(HERE + i * APART, a), a);
+    assert_true(vm->stats.cache_misses - misses < 50);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +380,9 @@ int main(void)
         TEST(deep_recursion_moves_on_to_the_heap),
         TEST(contexts_show_and_change_live_frames),
         TEST(frames_survive_a_collection_that_moves_their_code),
+        TEST(both_places_of_the_cache_are_used),
+        TEST(a_flush_reaches_both_places),
+        TEST(a_full_cache_answers_what_is_true),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
