@@ -99,6 +99,9 @@ oop heap_new_old(struct heap *h, uint32_t class_index, unsigned format,
 /* Instance of `class` with `indexed` elements. 0: no memory; `*error` gets a
  * primitive error code (prim.h) in every failing case. */
 oop heap_instantiate(struct heap *h, oop class, uint64_t indexed, int *error);
+/* The same, pinned, in old space. */
+oop heap_instantiate_pinned(struct heap *h, oop class, uint64_t indexed,
+                            int *error);
 /* Shallow, without hash, read-only and pinned state; not for contexts that
  * have frames. */
 oop heap_clone(struct heap *h, oop o);

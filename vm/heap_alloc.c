@@ -345,7 +345,11 @@ static bool instance_shape(unsigned spec, uint64_t fixed, uint64_t indexed,
     return true;
 }
 
-oop heap_instantiate(struct heap *h, oop class, uint64_t indexed, int *error)
+typedef oop allocator(struct heap *h, uint32_t class_index, unsigned format,
+                      uint64_t n);
+
+static oop instantiate(struct heap *h, oop class, uint64_t indexed,
+                       allocator *new, int *error)
 {
     unsigned spec, format;
     uint64_t word, n;
@@ -366,9 +370,24 @@ oop heap_instantiate(struct heap *h, oop class, uint64_t indexed, int *error)
         return 0;
     }
     index = heap_class_hash(h, class);
-    o = index ? heap_new(h, index, format, n) : 0;
+    o = index ? new(h, index, format, n) : 0;
     if (o)
         *error = PRIM_OK;
+    return o;
+}
+
+oop heap_instantiate(struct heap *h, oop class, uint64_t indexed, int *error)
+{
+    return instantiate(h, class, indexed, heap_new, error);
+}
+
+oop heap_instantiate_pinned(struct heap *h, oop class, uint64_t indexed,
+                            int *error)
+{
+    oop o = instantiate(h, class, indexed, heap_new_old, error);
+
+    if (o)
+        *header_ptr(o) |= HDR_PINNED;
     return o;
 }
 

@@ -155,6 +155,16 @@ int prim_context_size(struct vm *vm, int argc)
                        int_oop((int64_t)vm_context_stackp(vm, vm->sp[0])));
 }
 
+/* Bit 0: it was married once; bit 1: it is to a frame that lives. Ours are
+ * divorced when the frame ends. */
+int prim_context_xray(struct vm *vm, int argc)
+{
+    if (!is_context(vm->sp[0]))
+        return PRIM_ERR_BAD_RECEIVER;
+    return prim_answer(vm, argc,
+                       int_oop(context_is_married(vm->sp[0]) ? 3 : 0));
+}
+
 int prim_context_set_stackp(struct vm *vm, int argc)
 {
     oop ctx = vm->sp[1], n = vm->sp[0];
@@ -168,6 +178,32 @@ int prim_context_set_stackp(struct vm *vm, int argc)
         return PRIM_ERR_INAPPROPRIATE;
     vm_set_slot(vm, ctx, CTX_STACKP, n);
     return prim_answer_self(vm, argc);
+}
+
+/* closureCopy:copiedValues: makes the block of an old compiler: its code
+ * follows a jump of two bytes, which is what the context does next. */
+int prim_closure_copy(struct vm *vm, int argc)
+{
+    struct heap *h = &vm->heap;
+    oop ctx = vm->sp[2], n = vm->sp[1], copied = vm->sp[0], pc, closure;
+    uint64_t i;
+
+    if (argc != 2 || !is_context(ctx) ||
+        !is_int(pc = vm_slot(vm, ctx, CTX_PC)))
+        return PRIM_ERR_BAD_RECEIVER;
+    if (!is_int(n) || int_value(n) < 0 || int_value(n) > 15 ||
+        !is_pointer(copied) || format_of(copied) != FMT_ARRAY)
+        return PRIM_ERR_BAD_ARGUMENT;
+    closure = heap_new(h, CLS_BLOCK_CLOSURE, FMT_FIXED_AND_INDEXED,
+                       CLOSURE_COPIED + slot_count(copied));
+    if (!closure)
+        return PRIM_ERR_NO_MEMORY;
+    heap_store(h, closure, CLOSURE_OUTER, ctx);
+    heap_store(h, closure, CLOSURE_PC_OR_METHOD, int_oop(int_value(pc) + 2));
+    heap_store(h, closure, CLOSURE_NUM_ARGS, n);
+    for (i = 0; i < slot_count(copied); i++)
+        heap_store(h, closure, CLOSURE_COPIED + i, slot(copied, i));
+    return prim_answer(vm, argc, closure);
 }
 
 /* --- VM state --- */

@@ -330,17 +330,35 @@ int prim_new(struct vm *vm, int argc)
     return o ? prim_answer(vm, argc, o) : error;
 }
 
-int prim_new_with(struct vm *vm, int argc)
+typedef oop instantiation(struct heap *h, oop class, uint64_t indexed,
+                          int *error);
+
+static int new_with(struct vm *vm, int argc, oop class, oop n,
+                    instantiation *instantiate)
 {
     int error = PRIM_ERR_BAD_RECEIVER;
-    oop n = vm->sp[0], o = 0;
+    oop o = 0;
 
     if (!is_int(n) || int_value(n) < 0)
         return PRIM_ERR_BAD_ARGUMENT;
-    if (is_pointer(vm->sp[1]))
-        o = heap_instantiate(&vm->heap, vm->sp[1], (uint64_t)int_value(n),
-                             &error);
+    if (is_pointer(class))
+        o = instantiate(&vm->heap, class, (uint64_t)int_value(n), &error);
     return o ? prim_answer(vm, argc, o) : error;
+}
+
+int prim_new_with(struct vm *vm, int argc)
+{
+    return new_with(vm, argc, vm->sp[1], vm->sp[0], heap_instantiate);
+}
+
+int prim_new_pinned(struct vm *vm, int argc)
+{
+    return new_with(vm, argc, vm->sp[0], int_oop(0), heap_instantiate_pinned);
+}
+
+int prim_new_pinned_with(struct vm *vm, int argc)
+{
+    return new_with(vm, argc, vm->sp[1], vm->sp[0], heap_instantiate_pinned);
 }
 
 /* A context's copy has what its frame has: fields and live stack. */
@@ -380,6 +398,17 @@ int prim_identity_hash(struct vm *vm, int argc)
     if (is_immediate(o) || is_forwarder(o))
         return PRIM_ERR_BAD_RECEIVER;
     return prim_answer(vm, argc, int_oop(heap_identity_hash(&vm->heap, o)));
+}
+
+/* Whether it was asked for its hash. The form that sets it would lose objects
+ * in dictionaries, and the class table: no. */
+int prim_has_identity_hash(struct vm *vm, int argc)
+{
+    oop o = vm->sp[0];
+
+    if (argc)
+        return PRIM_ERR_UNSUPPORTED;
+    return prim_answer_bool(vm, argc, is_pointer(o) && raw_hash(o));
 }
 
 static int become(struct vm *vm, int argc, oop to, bool two_way, bool hash)

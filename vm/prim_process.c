@@ -277,6 +277,42 @@ int prim_local_microseconds(struct vm *vm, int argc)
                                plat_utc_offset() * 1000000ll));
 }
 
+/* {microseconds UTC. seconds east of it}, in a given object if any. */
+static int answer_time(struct vm *vm, int argc, int64_t utc)
+{
+    oop pair, usecs = heap_int64(&vm->heap, utc);
+
+    if (argc > 1)
+        return PRIM_ERR_BAD_NUM_ARGS;
+    pair = argc ? vm->sp[0] : heap_new(&vm->heap, CLS_ARRAY, FMT_ARRAY, 2);
+    if (!pair || !usecs)
+        return PRIM_ERR_NO_MEMORY;
+    if (!is_pointer(pair) || !format_is_pointers(format_of(pair)) ||
+        slot_count(pair) < 2 || vm_is_context(vm, pair))
+        return PRIM_ERR_BAD_ARGUMENT;
+    if (is_immutable(pair))
+        return PRIM_ERR_NO_MODIFICATION;
+    heap_store(&vm->heap, pair, 0, usecs);
+    slots(pair)[1] = int_oop(plat_utc_offset());
+    return prim_answer(vm, argc, pair);
+}
+
+int prim_utc_with_offset(struct vm *vm, int argc)
+{
+    return answer_time(vm, argc, plat_utc_usecs());
+}
+
+int prim_utc_with_offset_1901(struct vm *vm, int argc)
+{
+    return answer_time(vm, argc, usecs_since_1901());
+}
+
+/* The platform looks for the time zone whenever it is asked. */
+int prim_update_time_zone(struct vm *vm, int argc)
+{
+    return prim_answer_self(vm, argc);
+}
+
 /* --- the timer --- */
 
 /* `wait` microseconds from now; a nil semaphore disarms. */

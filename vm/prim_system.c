@@ -193,26 +193,6 @@ int prim_console_semaphore(struct vm *vm, int argc)
 
 /* --- clocks --- */
 
-/* {microseconds since 1970 UTC. seconds east}, in a given object if any. */
-int prim_utc_with_offset(struct vm *vm, int argc)
-{
-    oop pair, usecs = heap_int64(&vm->heap, plat_utc_usecs());
-
-    if (argc > 1)
-        return PRIM_ERR_BAD_NUM_ARGS;
-    pair = argc ? vm->sp[0] : heap_new(&vm->heap, CLS_ARRAY, FMT_ARRAY, 2);
-    if (!pair || !usecs)
-        return PRIM_ERR_NO_MEMORY;
-    if (!is_pointer(pair) || !format_is_pointers(format_of(pair)) ||
-        slot_count(pair) < 2 || vm_is_context(vm, pair))
-        return PRIM_ERR_BAD_ARGUMENT;
-    if (is_immutable(pair))
-        return PRIM_ERR_NO_MODIFICATION;
-    heap_store(&vm->heap, pair, 0, usecs);
-    slots(pair)[1] = int_oop(plat_utc_offset());
-    return prim_answer(vm, argc, pair);
-}
-
 int prim_high_res_clock(struct vm *vm, int argc)
 {
     return prim_answer_new(vm, argc,
