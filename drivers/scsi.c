@@ -17,7 +17,7 @@ enum opcode {
     TEST_UNIT_READY = 0x00, REQUEST_SENSE = 0x03, INQUIRY = 0x12,
     MODE_SENSE_6 = 0x1a, START_STOP_UNIT = 0x1b, READ_CAPACITY_10 = 0x25,
     READ_10 = 0x28, WRITE_10 = 0x2a, SYNCHRONIZE_10 = 0x35, READ_16 = 0x88,
-    WRITE_16 = 0x8a, READ_CAPACITY_16 = 0x9e,
+    WRITE_16 = 0x8a, READ_CAPACITY_16 = 0x9e, REPORT_LUNS = 0xa0,
 };
 enum { /* additional sense codes: SPC-3, annex D */
     CODE_BECOMING_READY = 0x04, CODE_CHANGED = 0x28, CODE_NO_MEDIUM = 0x3a,
@@ -28,7 +28,7 @@ enum {
     RETRIES = 4, QUICK_USECS = 5 * 1000 * 1000,
     TRANSFER_USECS = 10 * 1000 * 1000, READY_USECS = 10 * 1000 * 1000,
     PAUSE_USECS = 50 * 1000, ALL_PAGES = 0x3f, MODE_BYTES = 192,
-    INQUIRY_BYTES = 36, SECTOR_MAX = 4096,
+    INQUIRY_BYTES = 36, LUNS_BYTES = 512, SECTOR_MAX = 4096,
 };
 
 static uint32_t get32(const uint8_t *p)
@@ -130,6 +130,19 @@ int scsi_parse_capacity16(struct scsi_geometry *g, const uint8_t *b, size_t n)
     return set_size(g, (uint64_t)get32(b) << 32 | get32(b + 4), get32(b + 8));
 }
 
+/* An address in two bytes, of a unit (0) or flat (1): SAM-3 4.9. */
+unsigned scsi_parse_luns(unsigned *luns, unsigned most, const uint8_t *b,
+                         size_t n)
+{
+    size_t end = n < 8 ? 0 : 8 + (size_t)get32(b);
+    unsigned count = 0;
+
+    for (size_t i = 8; i + 8 <= end && i + 8 <= n && count < most; i += 8)
+        if (b[i] >> 6 <= 1 && !get32(b + i + 4) && !b[i + 2] && !b[i + 3])
+            luns[count++] = (b[i] & 0x3fu) << 8 | b[i + 1];
+    return count;
+}
+
 /* --- commands --- */
 
 static int sense_error(const struct scsi_sense *s)
@@ -160,6 +173,15 @@ static int read_sense(struct scsi_disk *d, struct scsi_sense *s)
     return sense_error(s);
 }
 
+/* A transport that delivers sense data leaves none to be asked for. */
+static int take_sense(struct scsi_disk *d, struct scsi_sense *s)
+{
+    if (!d->sense_bytes)
+        return read_sense(d, s);
+    return scsi_parse_sense(s, d->sense, d->sense_bytes) ? sense_error(s)
+                                                         : -EIO;
+}
+
 /* Bytes that were moved, or a negative errno with what the disk says of it
  * in `s`. */
 static int run_once(struct scsi_disk *d, const struct scsi_command *c,
@@ -170,7 +192,7 @@ static int run_once(struct scsi_disk *d, const struct scsi_command *c,
 
     *s = (struct scsi_sense){ 0 };
     if (error == SCSI_CHECK)
-        error = read_sense(d, s);
+        error = take_sense(d, s);
     if (s->key == SENSE_ATTENTION && s->code == CODE_CHANGED)
         d->changed = true;
     return error ? error : (int)moved;
@@ -286,6 +308,16 @@ int scsi_identify(struct scsi_disk *d, struct scsi_geometry *g)
         read_protection(d, g);
     d->changed = false;
     return error;
+}
+
+int scsi_report_luns(struct scsi_disk *d, unsigned *luns, unsigned most)
+{
+    const uint8_t cdb[12] = { REPORT_LUNS, [8] = LUNS_BYTES >> 8,
+                              [9] = LUNS_BYTES & 255 };
+    int n = ask(d, cdb, sizeof cdb, LUNS_BYTES);
+
+    return n < 0 ? n
+                 : (int)scsi_parse_luns(luns, most, d->bounce, (size_t)n);
 }
 
 /* --- block_ops --- */

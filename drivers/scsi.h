@@ -45,6 +45,8 @@ struct scsi_disk {
     void *link; /* the transport's own */
     unsigned lun;
     uint8_t *bounce;
+    /* What came with SCSI_CHECK; 0 bytes: the disk must be asked. */
+    uint8_t sense[SCSI_SENSE_BYTES], sense_bytes;
     bool no_flush; /* it knows no SYNCHRONIZE CACHE */
     bool changed;  /* another medium lies in it */
 };
@@ -52,6 +54,9 @@ struct scsi_disk {
 /* Waits until the disk is ready and asks what it is. 0; -ENODEV: not a disk,
  * or no medium in it; other negative errnos. */
 int scsi_identify(struct scsi_disk *d, struct scsi_geometry *g);
+/* Which units share the disk's target: how many of them are in `luns`, or a
+ * negative errno. */
+int scsi_report_luns(struct scsi_disk *d, unsigned *luns, unsigned most);
 /* Puts the answer into the block device, whose name is the caller's. */
 void scsi_set_geometry(struct scsi_disk *d, const struct scsi_geometry *g);
 
@@ -73,3 +78,7 @@ int scsi_parse_capacity10(struct scsi_geometry *g, const uint8_t *b,
                           size_t n);
 int scsi_parse_capacity16(struct scsi_geometry *g, const uint8_t *b,
                           size_t n);
+/* REPORT LUNS: how many it put into `luns`; those with more than one level
+ * are left out. */
+unsigned scsi_parse_luns(unsigned *luns, unsigned most, const uint8_t *b,
+                         size_t n);
