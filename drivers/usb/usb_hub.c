@@ -130,13 +130,16 @@ static void look_at_port(struct usb_hub *h, unsigned port)
 static void hub_work(struct work *w)
 {
     struct usb_hub *h = (struct usb_hub *)w;
+    bool on;
 
     for (unsigned port = 1; port <= h->ports; port++)
         if (h->dead)
             detach_child(h, port);
         else if (take_bit(&h->changed, port))
             look_at_port(h, port);
+    on = irq_save(); /* a handler may count up meanwhile */
     pending--;
+    irq_restore(on);
 }
 
 /* --- beginning and end --- */

@@ -96,15 +96,12 @@ static int command_error(unsigned code)
 
 int xhci_command(struct xhci *x, uint64_t parameter, uint32_t control)
 {
-    unsigned at;
-
     if (x->dead)
         return -ENODEV;
     x->command_done = false;
     x->command = x->commands.memory.phys +
                  x->commands.at * sizeof(struct xhci_trb);
-    at = xhci_ring_add(&x->commands, parameter, 0, control);
-    (void)at;
+    xhci_ring_add(&x->commands, parameter, 0, control);
     x->doorbells[0] = 0;
     if (irq_wait(command_done, x, COMMAND_USECS))
         return abort_command(x);
