@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "drivers/ata.h"
 #include "drivers/block.h"
 #include "drivers/driver.h"
 #include "kernel/clock.h"
@@ -38,8 +39,6 @@ enum {
     TFD_ERROR = 1 << 0, TFD_DRQ = 1 << 3, TFD_BUSY = 1 << 7,
     IS_TASK_FILE_ERROR = 1 << 30,
     SIG_ATA = 0x00000101,
-    ATA_READ_DMA_EXT = 0x25, ATA_WRITE_DMA_EXT = 0x35,
-    ATA_FLUSH_EXT = 0xea, ATA_IDENTIFY = 0xec,
     FIS_HOST_TO_DEVICE = 0x27,
 };
 enum {
@@ -206,22 +205,6 @@ static const struct block_ops ahci_ops = {
     .flush = ahci_flush, .move = ahci_move,
 };
 
-/* --- identification: ATA8-ACS section 7.12 --- */
-
-/* ATA strings hold two characters a word, high byte first. */
-static void copy_model(char *to, const uint16_t *words)
-{
-    unsigned n = 40;
-
-    for (unsigned i = 0; i < 20; i++) {
-        to[2 * i] = words[i] >> 8;
-        to[2 * i + 1] = words[i] & 0xff;
-    }
-    while (n && to[n - 1] == ' ')
-        n--;
-    to[n] = 0;
-}
-
 static int identify(struct ahci_disk *d)
 {
     const uint16_t *id = (const uint16_t *)d->device.bounce;
@@ -232,15 +215,10 @@ static int identify(struct ahci_disk *d)
     error = run_command(d);
     if (error)
         return error;
-    b->sector_size = 512;
-    if ((id[106] & 0xd000) == 0x5000) /* valid, sectors over 512 bytes */
-        b->sector_size = 2 * (id[117] | (uint32_t)id[118] << 16);
-    memcpy(&b->sectors, &id[100], 8);
-    if (!(id[83] & (1 << 10)) || b->sectors == 0) /* no 48-bit addresses */
-        b->sectors = id[60] | (uint32_t)id[61] << 16;
-    copy_model(b->model, &id[27]);
-    b->bounce_sectors = BOUNCE_BYTES / b->sector_size;
-    return b->sector_size <= 4096 && b->sectors ? 0 : -ENODEV;
+    error = ata_read_identity(b, id);
+    if (!error)
+        b->bounce_sectors = BOUNCE_BYTES / b->sector_size;
+    return error;
 }
 
 /* --- probing --- */

@@ -379,6 +379,7 @@ KINDS = {  # how it is attached; QEMU's machine; what the log calls it
                      "scsi-hd,drive=d"], "q35", "scsi0"),
     "virtio-blk": (["-device", "virtio-blk-pci,drive=d"], "q35", "virtio0"),
     "sata": (["-device", "ide-hd,drive=d"], "q35", "sata0"),
+    "ide": (["-device", "ide-hd,drive=d"], "pc", "ide0"),
 }
 
 
@@ -424,7 +425,7 @@ def test_a_failing_write_is_told_and_the_next_one_works(kind, tmp_path):
 
 
 # Not SATA: QEMU 7.2 dies when AHCI gives up a command that is under way.
-@pytest.mark.parametrize("kind", ["nvme", "virtio-blk"])
+@pytest.mark.parametrize("kind", ["nvme", "virtio-blk", "ide"])
 def test_a_disk_that_does_not_answer_is_an_error_and_no_hang(kind, tmp_path):
     disk = shutil.copy(built("blank-disk.img"), tmp_path / "disk.img")
     args = pvh(built("aerostat.image"), "repl") + attached(kind, disk)
@@ -519,3 +520,31 @@ def test_scsi_disks_are_found_on_any_target_and_unit(tmp_path):
         m.prompt()
         assert "sectors of 512, target 5 unit 0" in m.text()
         assert "sectors of 4096, target 255 unit 3" in m.text()
+
+
+# -- IDE: both disks of both channels, 48-bit addresses --
+
+def ide(paths, *properties):
+    return [word for n, (path, more) in enumerate(zip(paths, properties))
+            for word in ("-drive", "if=none,id=i%d,format=raw,file=%s" % (
+                n, path), "-device", "ide-hd,drive=i%d,%s" % (n, more))]
+
+
+def test_ide_finds_four_disks_and_reaches_their_ends(tmp_path):
+    disks = [blank(tmp_path / str(n), size)
+             for n, size in enumerate((16, 17, 18, 200 * 1024))]
+    args = pvh(built("aerostat.image"), "repl") + ide(
+        disks, "bus=ide.0,unit=0", "bus=ide.0,unit=1", "bus=ide.1,unit=0",
+        "bus=ide.1,unit=1")
+    with Machine(args, machine="pc", name="disks-ide-four") as m:
+        m.prompt()
+        for n, size in enumerate((16, 17, 18, 204800)):
+            assert "ide%d: QEMU HARDDISK, %d MB\r" % (n, size) in m.text()
+        said = m.ask("ImageStore format: (ImageStore disks at: 4)")
+        assert said.endswith("\nnil")
+        assert m.ask(SAVE) == "false"
+    verdict = subprocess.run(["sgdisk", "-v", disks[3]],
+                             stdout=subprocess.PIPE)
+    assert b"No problems found" in verdict.stdout  # the copy at the end too
+    assert not any(open(disk, "rb").read().strip(b"\0")
+                   for disk in disks[:3])
