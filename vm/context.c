@@ -339,10 +339,18 @@ uint64_t vm_context_stackp(struct vm *vm, oop ctx)
     return frame_num_values(context_frame(ctx), end);
 }
 
+bool vm_context_has(struct vm *vm, oop ctx, uint64_t n)
+{
+    if (context_is_married(ctx) && n <= frame_num_temps(context_frame(ctx)))
+        return true;
+    return n <= vm_context_stackp(vm, ctx);
+}
+
+/* Where pc and stack end is known after a walk through the page: only for
+ * what needs it. */
 static oop frame_slot(struct vm *vm, oop ctx, uint64_t i)
 {
     oop *fp = context_frame(ctx), *end, sender;
-    uint8_t *pc = frame_pc_of(vm, fp, &end);
 
     switch (i) {
     case CTX_SENDER:
@@ -351,9 +359,10 @@ static oop frame_slot(struct vm *vm, oop ctx, uint64_t i)
             plat_panic("no memory for a sender");
         return sender;
     case CTX_PC:
-        return int_oop(pc - bytes(fp[FRAME_METHOD]) + 1);
+        return int_oop(frame_pc_of(vm, fp, &end) - bytes(fp[FRAME_METHOD]) +
+                       1);
     case CTX_STACKP:
-        return int_oop((int64_t)frame_num_values(fp, end));
+        return int_oop((int64_t)vm_context_stackp(vm, ctx));
     case CTX_METHOD:
         return fp[FRAME_METHOD];
     case CTX_CLOSURE:
@@ -362,8 +371,8 @@ static oop frame_slot(struct vm *vm, oop ctx, uint64_t i)
         return fp[FRAME_RECEIVER];
     default:
         i -= CTX_TEMPS;
-        return i < frame_num_values(fp, end) ? *frame_value(fp, i)
-                                             : vm->heap.nil;
+        return vm_context_has(vm, ctx, i + 1) ? *frame_value(fp, i)
+                                              : vm->heap.nil;
     }
 }
 
@@ -409,16 +418,10 @@ static void divorce_and_store(struct vm *vm, oop ctx, uint64_t i, oop value)
 
 void vm_set_slot(struct vm *vm, oop o, uint64_t i, oop value)
 {
-    oop *end, *fp;
-
-    if (!is_context(o) || !context_is_married(o)) {
+    if (!is_context(o) || !context_is_married(o))
         store(vm, o, i, value);
-        return;
-    }
-    fp = context_frame(o);
-    frame_pc_of(vm, fp, &end);
-    if (i >= CTX_TEMPS && i - CTX_TEMPS < frame_num_values(fp, end))
-        *frame_value(fp, i - CTX_TEMPS) = value;
+    else if (i >= CTX_TEMPS && vm_context_has(vm, o, i - CTX_TEMPS + 1))
+        *frame_value(context_frame(o), i - CTX_TEMPS) = value;
     else
         divorce_and_store(vm, o, i, value);
 }

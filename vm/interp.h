@@ -126,6 +126,8 @@ void vm_follow_forwarders(struct vm *vm);
 oop vm_slot(struct vm *vm, oop o, uint64_t i);
 void vm_set_slot(struct vm *vm, oop o, uint64_t i, oop value);
 uint64_t vm_context_stackp(struct vm *vm, oop context);
+/* Has it n values at least? (Cheaper, for temporaries.) */
+bool vm_context_has(struct vm *vm, oop context, uint64_t n);
 oop vm_active_process(struct vm *vm);
 bool vm_is_context(struct vm *vm, oop o);
 

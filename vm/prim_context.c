@@ -119,7 +119,7 @@ static int context_index(struct vm *vm, oop ctx, oop index, uint64_t *i)
     if (!is_context(ctx))
         return PRIM_ERR_BAD_RECEIVER;
     if (!is_int(index) || int_value(index) < 1 ||
-        (uint64_t)int_value(index) > vm_context_stackp(vm, ctx))
+        !vm_context_has(vm, ctx, (uint64_t)int_value(index)))
         return PRIM_ERR_BAD_INDEX;
     *i = CTX_TEMPS + (uint64_t)int_value(index) - 1;
     return PRIM_OK;

@@ -297,12 +297,13 @@ int prim_slot_at_put(struct vm *vm, int argc)
 
 /* --- birth and copies --- */
 
-/* An instance with fixed fields of a class that is in the table, in eden:
- * the common case. 0: not so simple. */
-static oop new_fixed(struct heap *h, oop class)
+/* A small instance with fixed fields or a small array, in eden, of a class
+ * that is in the table: the common case. 0: not so simple. */
+static oop new_small(struct heap *h, oop class, uint64_t indexed)
 {
     uint32_t index = raw_hash(class);
     uint64_t word, n, i;
+    unsigned spec;
     oop o;
 
     if (!index || index >> 10 >= h->class_pages ||
@@ -310,9 +311,14 @@ static oop new_fixed(struct heap *h, oop class)
         return 0;
     word = (uint64_t)int_value(slot(class, CLASS_FORMAT));
     n = word & 0xffff;
-    if ((word >> 16 & 31) != FMT_FIXED || n > 64)
+    spec = word >> 16 & 31;
+    if (spec == FMT_ARRAY && !n)
+        n = indexed;
+    else if (spec != FMT_FIXED || indexed)
         return 0;
-    o = heap_new_young(h, index, FMT_FIXED, n);
+    if (n > 64)
+        return 0;
+    o = heap_new_young(h, index, spec, n);
     for (i = 0; o && i < n; i++)
         slots(o)[i] = h->nil;
     return o;
@@ -323,7 +329,7 @@ int prim_new(struct vm *vm, int argc)
     int error = PRIM_ERR_BAD_RECEIVER;
     oop o = 0;
 
-    if (is_pointer(vm->sp[0]) && (o = new_fixed(&vm->heap, vm->sp[0])))
+    if (is_pointer(vm->sp[0]) && (o = new_small(&vm->heap, vm->sp[0], 0)))
         return prim_answer(vm, argc, o);
     if (is_pointer(vm->sp[0]))
         o = heap_instantiate(&vm->heap, vm->sp[0], 0, &error);
@@ -348,7 +354,12 @@ static int new_with(struct vm *vm, int argc, oop class, oop n,
 
 int prim_new_with(struct vm *vm, int argc)
 {
-    return new_with(vm, argc, vm->sp[1], vm->sp[0], heap_instantiate);
+    oop class = vm->sp[1], n = vm->sp[0], o;
+
+    if (is_int(n) && is_pointer(class) &&
+        (o = new_small(&vm->heap, class, (uint64_t)int_value(n))))
+        return prim_answer(vm, argc, o);
+    return new_with(vm, argc, class, n, heap_instantiate);
 }
 
 int prim_new_pinned(struct vm *vm, int argc)

@@ -150,9 +150,12 @@ void process_switch_to_highest(struct vm *vm)
     uint64_t i;
 
     for (i = slot_count(lists); i-- > 0;) {
-        oop list = followed(slot(lists, i));
+        oop list = slot(lists, i);
 
-        while (slot(list, LIST_FIRST) != nil && !list_is_empty(vm, list))
+        if (slot(list, LIST_FIRST) == nil) /* no forwarder, then */
+            continue;
+        list = followed(list);
+        while (!list_is_empty(vm, list))
             if (switch_to(vm, remove_first(vm, list)))
                 return; /* one whose context is dead is dropped */
     }
