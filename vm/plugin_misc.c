@@ -79,13 +79,22 @@ int prim_index_of_ascii(struct vm *vm, int argc)
     return prim_answer(vm, argc, int_oop(0));
 }
 
-static bool matches(const uint8_t *key, const uint8_t *at, uint64_t n,
-                    const uint8_t *order)
+/* Where the key is from i on, or -1; its first byte sorts most places out. */
+static int64_t find(const uint8_t *key, uint64_t n, const uint8_t *body,
+                    uint64_t size, uint64_t i, const uint8_t *order)
 {
-    for (uint64_t i = 0; i < n; i++)
-        if (order[key[i]] != order[at[i]])
-            return false;
-    return true;
+    const uint8_t first = order[key[0]];
+    uint64_t k;
+
+    for (; i < size && n <= size - i; i++) {
+        if (order[body[i]] != first)
+            continue;
+        for (k = 1; k < n && order[body[i + k]] == order[key[k]];)
+            k++;
+        if (k == n)
+            return (int64_t)i;
+    }
+    return -1;
 }
 
 /* key, body, start, match table; an empty key is found nowhere. */
@@ -94,18 +103,16 @@ int prim_find_substring(struct vm *vm, int argc)
     oop key = vm->sp[3], body = vm->sp[2];
     const uint8_t *order = byte_table(vm->sp[0]);
     int64_t i;
-    uint64_t n;
 
     if (argc != 4)
         return PRIM_ERR_BAD_NUM_ARGS;
     if (!is_bytes(key) || !is_bytes(body) || !is_int(vm->sp[1]) || !order)
         return PRIM_ERR_BAD_ARGUMENT;
     i = int_value(vm->sp[1]) < 1 ? 0 : int_value(vm->sp[1]) - 1;
-    n = byte_count(key);
-    for (; n && (uint64_t)i + n <= byte_count(body); i++)
-        if (matches(bytes(key), bytes(body) + i, n, order))
-            return prim_answer(vm, argc, int_oop(i + 1));
-    return prim_answer(vm, argc, int_oop(0));
+    i = byte_count(key) ? find(bytes(key), byte_count(key), bytes(body),
+                               byte_count(body), (uint64_t)i, order)
+                        : -1;
+    return prim_answer(vm, argc, int_oop(i + 1));
 }
 
 /* --- hash, translate --- */
