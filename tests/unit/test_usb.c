@@ -519,6 +519,22 @@ static void inquiries_and_senses(void **state)
     assert_int_equal(s.code, 0x29);
 }
 
+static void units_of_a_target(void **state)
+{
+    uint8_t b[40] = { 0, 0, 0, 24, [9] = 2, [16] = 0x41, [17] = 3,
+                      [24] = 0, [25] = 5, [27] = 1 }; /* has a level below */
+    unsigned luns[8];
+
+    assert_int_equal(scsi_parse_luns(luns, 8, b, sizeof b), 2);
+    assert_int_equal(luns[0], 2);
+    assert_int_equal(luns[1], 0x103);
+    assert_int_equal(scsi_parse_luns(luns, 1, b, sizeof b), 1);
+    assert_int_equal(scsi_parse_luns(luns, 8, b, 23), 1);
+    assert_int_equal(scsi_parse_luns(luns, 8, b, 7), 0);
+    memset(b, 0xff, 4);
+    assert_int_equal(scsi_parse_luns(luns, 8, b, 16), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -548,6 +564,7 @@ int main(void)
         cmocka_unit_test(protected_and_large_sectors),
         cmocka_unit_test(capacities),
         cmocka_unit_test(inquiries_and_senses),
+        cmocka_unit_test(units_of_a_target),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
