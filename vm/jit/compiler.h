@@ -122,6 +122,12 @@ void emit_branch(struct compiler *c, enum reg r, uint8_t kind,
 void compile_op(struct compiler *c);
 void compile_return(struct compiler *c);
 
+/* The oop in x was stored into the object in y. */
+void emit_barrier(struct compiler *c, enum reg x, enum reg y);
+/* Pops a value to be stored into a register that may stay an operand. May it
+ * be young? */
+enum reg pop_stored(struct compiler *c, bool *young);
+
 /* --- jit_arith.c --- */
 
 /* False: it is an ordinary send. */
@@ -144,3 +150,5 @@ bool compile_widow(struct compiler *c, struct label *no);
 /* The primitive that a method begins with, if any; what follows is run when
  * it has failed, entered like the method. */
 void compile_primitive(struct compiler *c);
+/* The same for a method that does nothing but set an instance variable. */
+void compile_setter(struct compiler *c);

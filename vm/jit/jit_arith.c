@@ -1,14 +1,16 @@
 /*
  * jit_arith.c - the special sends that need no send: arithmetic and
  * comparison of SmallIntegers in line, of floats in shared stubs, identity
- * and class. What is not so simple is an ordinary send.
+ * and class; at: and at:put: of Arrays, as long as their methods are those
+ * primitives. What is not so simple is an ordinary send.
  */
 #include "vm/jit/compiler.h"
 
 enum special {
     PLUS = 0, MINUS, LESS, GREATER, LESS_EQUAL, GREATER_EQUAL, EQUAL,
     NOT_EQUAL, TIMES, DIVIDE, MODULO, MAKE_POINT, BIT_SHIFT, QUOTIENT,
-    BIT_AND, BIT_OR, IDENTICAL = 22, CLASS = 23, NOT_IDENTICAL = 24,
+    BIT_AND, BIT_OR, ELEMENT, PUT_ELEMENT, IDENTICAL = 22, CLASS = 23,
+    NOT_IDENTICAL = 24,
 };
 
 /* --- operands --- */
@@ -420,6 +422,99 @@ static void class_of(struct compiler *c)
     push_reg(c, s->result);
 }
 
+/* --- at: and at:put: of Arrays --- */
+
+static void slow_at(struct compiler *c, struct slow *s)
+{
+    send_operands(c, s, s->next);
+    asm_mov(&c->a, s->result, RAX);
+    asm_jmp(&c->a, &s->out);
+}
+
+static void slow_at_put(struct compiler *c, struct slow *s)
+{
+    asm_push(&c->a, s->x);
+    load_y(c, R10, s);
+    asm_push(&c->a, R10);
+    asm_push(&c->a, s->result);
+    asm_mov(&c->a, RDX, s->x);
+    emit_send(c, POINT_SPECIAL, s->index, 2, s->next);
+    if (s->self_valid)
+        asm_load(&c->a, RECEIVER_REG, AT(RBP, 8 * FRAME_RECEIVER));
+    asm_mov(&c->a, s->result, RAX);
+    asm_jmp(&c->a, &s->out);
+}
+
+/* Index from 0 into r10, if it is one of the Array in x; spoils r11. */
+static void array_index(struct compiler *c, const struct operands *o,
+                        struct label *no)
+{
+    struct assembler *a = &c->a;
+    uint32_t small;
+
+    asm_test8_imm(a, o->x, TAG_MASK);
+    asm_jcc(a, IF_NOT_EQUAL, no);
+    asm_load32(a, R10, AT(o->x, 0));
+    asm_alu_imm32(a, AND, R10, HDR_CLASS_MASK);
+    asm_alu_imm32(a, CMP, R10, CLS_ARRAY);
+    asm_jcc(a, IF_NOT_EQUAL, no);
+    if (o->is_constant) {
+        asm_imm(a, R10, (uint64_t)((int64_t)(o->constant >> 3) - 1));
+    } else {
+        asm_test8_imm(a, o->y, TAG_INTEGER);
+        asm_jcc(a, IF_EQUAL, no);
+        asm_mov(a, R10, o->y);
+        asm_shift(a, SAR, R10, 3);
+        asm_alu_imm(a, SUB, R10, 1);
+    }
+    asm_load8(a, R11, AT(o->x, 7));
+    asm_alu_imm32(a, CMP, R11, HDR_OVERFLOW);
+    small = asm_jcc_short(a, IF_NOT_EQUAL);
+    asm_load(a, R11, AT(o->x, -8));
+    asm_shift(a, SHL, R11, 8);
+    asm_shift(a, SHR, R11, 8);
+    asm_here_short(a, small);
+    asm_alu(a, CMP, R10, R11);
+    asm_jcc(a, IF_NOT_BELOW, no);
+}
+
+static void array_at(struct compiler *c)
+{
+    struct operands o;
+    struct slow *s;
+
+    spill(c, 2);
+    o = pop_operands(c);
+    s = slow_for(c, &o, slow_at);
+    s->result = take_reg(c);
+    array_index(c, &o, &s->in);
+    asm_load(&c->a, s->result, AT_INDEX(o.x, R10, 8, 8));
+    asm_bind(&c->a, &s->out);
+    push_reg(c, s->result);
+}
+
+static void array_at_put(struct compiler *c)
+{
+    struct operands o;
+    struct slow *s;
+    bool young;
+    enum reg value;
+
+    spill(c, 3);
+    value = pop_stored(c, &young);
+    o = pop_operands(c);
+    s = slow_for(c, &o, slow_at_put);
+    s->result = value;
+    array_index(c, &o, &s->in);
+    asm_test_mem8_imm(&c->a, AT(o.x, 2), HDR_IMMUTABLE >> 16);
+    asm_jcc(&c->a, IF_NOT_EQUAL, &s->in);
+    asm_store(&c->a, AT_INDEX(o.x, R10, 8, 8), value);
+    if (young)
+        emit_barrier(c, value, o.x);
+    asm_bind(&c->a, &s->out);
+    push_reg(c, value);
+}
+
 bool compile_special(struct compiler *c)
 {
     switch (c->op.index) {
@@ -432,6 +527,16 @@ bool compile_special(struct compiler *c)
     case LESS: case GREATER: case LESS_EQUAL: case GREATER_EQUAL:
     case EQUAL: case NOT_EQUAL:
         compare(c);
+        return true;
+    case ELEMENT:
+        if (!jit_array_access_is_primitive(c->vm))
+            return false;
+        array_at(c);
+        return true;
+    case PUT_ELEMENT:
+        if (!jit_array_access_is_primitive(c->vm))
+            return false;
+        array_at_put(c);
         return true;
     case IDENTICAL: case NOT_IDENTICAL:
         identity(c);

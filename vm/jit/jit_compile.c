@@ -371,8 +371,10 @@ static void emit_prologue(struct compiler *c, uint32_t *entry)
         asm_jcc_to(&c->a, IF_NOT_EQUAL, c->j->stubs.miss);
     }
     *entry = c->a.used;
-    if (!c->embedded && !c->is_block)
+    if (!c->embedded && !c->is_block) {
         compile_primitive(c);
+        compile_setter(c);
+    }
     if (!c->embedded) {
         emit_frame(c);
         asm_alu_load(&c->a, CMP, RSP, VM(stack_limit));

@@ -237,16 +237,10 @@ static void slow_barrier(struct compiler *c, struct slow *s)
     asm_jmp(&c->a, &s->out);
 }
 
-/* Stores x into slot `index` of y. */
-static void store(struct compiler *c, enum reg x, enum reg y, uint32_t index,
-                  bool may_be_pointer)
+void emit_barrier(struct compiler *c, enum reg x, enum reg y)
 {
-    struct slow *s;
+    struct slow *s = new_slow(c, slow_barrier);
 
-    asm_store(&c->a, AT(y, 8 + 8 * index), x);
-    if (!may_be_pointer)
-        return;
-    s = new_slow(c, slow_barrier);
     s->x = x;
     s->y = y;
     asm_test8_imm(&c->a, x, TAG_MASK);
@@ -256,6 +250,15 @@ static void store(struct compiler *c, enum reg x, enum reg y, uint32_t index,
     asm_alu_load(&c->a, CMP, R10, HEAP(new_size));
     asm_jcc(&c->a, IF_BELOW, &s->in);
     asm_bind(&c->a, &s->out);
+}
+
+/* Stores x into slot `index` of y. */
+static void store(struct compiler *c, enum reg x, enum reg y, uint32_t index,
+                  bool may_be_pointer)
+{
+    asm_store(&c->a, AT(y, 8 + 8 * index), x);
+    if (may_be_pointer)
+        emit_barrier(c, x, y);
 }
 
 /* The object in y is read-only. All but the value is on the stack. */
@@ -300,12 +303,11 @@ static void leave_value(struct compiler *c, enum reg r)
 
 /* VALUE_SELF may be popped into RECEIVER_REG, which is not an operand that
  * may stay. */
-static enum reg pop_stored(struct compiler *c, bool *young)
+enum reg pop_stored(struct compiler *c, bool *young)
 {
     enum reg r;
 
     *young = may_be_young(value_at(c, 0));
-    spill(c, 1);
     r = pop_reg(c);
     if (r == RECEIVER_REG) {
         r = take_reg(c);
@@ -317,8 +319,10 @@ static enum reg pop_stored(struct compiler *c, bool *young)
 static void store_slot(struct compiler *c)
 {
     bool young;
-    enum reg x = pop_stored(c, &young);
+    enum reg x;
 
+    spill(c, 1);
+    x = pop_stored(c, &young);
     store_checked(c, x, load_self(c), c->op.index, young);
     leave_value(c, x);
 }
@@ -343,8 +347,11 @@ static void store_mediated(struct compiler *c)
 {
     struct slow *s = new_slow(c, slow_store_mediated);
     bool young;
-    enum reg x = pop_stored(c, &young), self = load_self(c);
+    enum reg x, self;
 
+    spill(c, 1);
+    x = pop_stored(c, &young);
+    self = load_self(c);
     s->x = x;
     s->index = c->op.index;
     s->pushes = !c->op.pops;
@@ -358,8 +365,11 @@ static void store_variable(struct compiler *c)
 {
     oop variable = heap_follow(code_literal(c->method, c->op.index));
     bool young;
-    enum reg x = pop_stored(c, &young), y = take_reg(c);
+    enum reg x, y;
 
+    spill(c, 1);
+    x = pop_stored(c, &young);
+    y = take_reg(c);
     asm_load_label(&c->a, y, pool_label(c, variable));
     store_checked(c, x, y, ASSOC_VALUE, young);
     leave_value(c, x);
@@ -368,8 +378,11 @@ static void store_variable(struct compiler *c)
 static void store_remote(struct compiler *c)
 {
     bool young;
-    enum reg x = pop_stored(c, &young), y = load_remote(c, c->op.n);
+    enum reg x, y;
 
+    spill(c, 1);
+    x = pop_stored(c, &young);
+    y = load_remote(c, c->op.n);
     store(c, x, y, c->op.index, young);
     leave_value(c, x);
 }

@@ -171,6 +171,42 @@ static void prim_code_at_put(struct compiler *c, struct label *no,
     answer(c);
 }
 
+/* --- setters: "name := argument", with no frame --- */
+
+/* Is the whole method that store? *arg and *slot tell of what and where. */
+static bool is_setter(struct compiler *c, unsigned *arg, uint32_t *at)
+{
+    struct op push = jit_decode(c->method, c->from), set, leave;
+
+    if (push.kind != OP_PUSH_TEMP || push.index >= c->num_args)
+        return false;
+    set = jit_decode(c->method, push.next);
+    if (set.kind != OP_STORE_SLOT || !set.pops)
+        return false;
+    leave = jit_decode(c->method, set.next);
+    *arg = push.index;
+    *at = set.index;
+    return leave.kind == OP_RETURN_SELF;
+}
+
+/* What is read-only needs the frame that follows. */
+void compile_setter(struct compiler *c)
+{
+    struct label no = LABEL_INIT;
+    unsigned arg;
+    uint32_t at;
+
+    if (!is_setter(c, &arg, &at))
+        return;
+    refuse_read_only(c, &no);
+    asm_load(&c->a, RAX, argument(c, arg));
+    asm_store(&c->a, AT(RDX, 8 + 8 * at), RAX);
+    barrier(c);
+    asm_mov(&c->a, RAX, RDX);
+    answer(c);
+    asm_bind(&c->a, &no);
+}
+
 /* --- size --- */
 
 static void prim_code_size(struct compiler *c, struct label *no)

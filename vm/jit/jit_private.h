@@ -117,6 +117,7 @@ struct jit {
     } block_cache[BLOCK_CACHE];
     struct jit_stubs stubs;
     unsigned threshold;
+    bool array_access_inlined; /* code counts on Array's at: and at:put: */
     uint64_t epoch;          /* counts flushes */
     struct jit_stats {
         uint64_t compiled, refused, flushes, forgotten, loops, taken_over;
@@ -223,6 +224,10 @@ void frames_to_bytecode(struct vm *vm);
 bool frames_count(struct vm *vm, oop method);
 
 /* --- jit_send.c --- */
+
+/* Are at: and at:put: of Array the methods that machine code takes them for?
+ * It is thrown away when that changes. */
+bool jit_array_access_is_primitive(struct vm *vm);
 
 uint8_t *jit_miss(struct vm *vm);
 uint8_t *jit_super_above(struct vm *vm, oop class);

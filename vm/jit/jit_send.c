@@ -67,13 +67,40 @@ static void unlink_points(struct jit *j, struct jit_code *c, uint32_t hash)
     }
 }
 
+static bool is_array_primitive(struct vm *vm, unsigned special, prim_fn *p)
+{
+    oop table = heap_special(&vm->heap, SPL_SPECIAL_SELECTORS);
+    const struct cache_entry *e =
+        vm_lookup(vm, heap_follow(slot(table, 2u * special)),
+                  heap_class_at(&vm->heap, CLS_ARRAY));
+
+    return e && is_code(e->method) && e->primitive == p;
+}
+
+bool jit_array_access_is_primitive(struct vm *vm)
+{
+    oop class = heap_class_at(&vm->heap, CLS_ARRAY);
+
+    if (!is_pointer(class) || class == vm->heap.nil ||
+        !is_array_primitive(vm, 16, prim_at) ||
+        !is_array_primitive(vm, 17, prim_at_put))
+        return false;
+    vm->jit->array_access_inlined = true;
+    return true;
+}
+
 static void unlink_sends(struct vm *vm, uint32_t hash)
 {
     struct jit *j = vm->jit;
     unsigned i;
 
-    if (!j)
+    if (!j || !j->num_codes)
         return;
+    if (j->array_access_inlined && !jit_array_access_is_primitive(vm)) {
+        j->array_access_inlined = false;
+        jit_flush(vm);
+        return;
+    }
     for (i = 0; i < j->num_codes; i++)
         if (j->codes[i]->num_points)
             unlink_points(j, j->codes[i], hash);
@@ -324,7 +351,9 @@ uint8_t *jit_miss(struct vm *vm)
         return NULL;
     }
     tag = heap_class_index(vm->sp[argc]);
-    found->code = code->entry;
+    if (found->selector == e.selector && found->method == e.method &&
+        found->class_index == e.class_index) /* compiling looks things up */
+        found->code = code->entry;
     if (e.class_index && e.selector == selector && argc == p->argc &&
         (tag == e.class_index || p->kind == POINT_SUPER))
         link_send(vm, site, p, selector, tag, code);
