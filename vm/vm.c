@@ -24,6 +24,20 @@ static unsigned wanted_pages(const struct vm *vm)
     return n > 1024 ? 1024 : n;
 }
 
+/* What objects may take of the platform's memory: machine code has a zone of
+ * its own, and the marking table is a 32nd of what it describes. */
+static uint64_t memory_for_objects(const struct vm_options *options)
+{
+    uint64_t all = options->memory_limit;
+
+    if (all)
+        return all;
+    all = plat_memory_limit();
+    if (options->jit && all > JIT_ZONE_BYTES)
+        all -= JIT_ZONE_BYTES;
+    return all - all / 33;
+}
+
 struct vm *vm_create(const struct vm_options *options, const char **why)
 {
     struct vm *vm = calloc(1, sizeof *vm);
@@ -35,7 +49,7 @@ struct vm *vm_create(const struct vm_options *options, const char **why)
     vm->started_usecs = plat_usecs();
     vm->session = (uint32_t)plat_utc_usecs() | 1;
     snprintf(vm->image_name, sizeof vm->image_name, "%s", options->image_name);
-    if (heap_load(&vm->heap, options->image_name, options->memory_limit,
+    if (heap_load(&vm->heap, options->image_name, memory_for_objects(options),
                   options->eden_bytes, why) < 0) {
         free(vm);
         return NULL;

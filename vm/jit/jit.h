@@ -32,6 +32,7 @@ static inline bool jit_owns(const struct vm *vm, const void *pc)
 
 #ifdef NO_JIT
 
+enum { JIT_ZONE_BYTES = 0 };
 static inline int jit_init(struct vm *vm) { return 0; }
 static inline void jit_destroy(struct vm *vm) {}
 static inline void jit_run(struct vm *vm) {}
@@ -53,6 +54,8 @@ static inline void jit_follow_forwarders(struct vm *vm) {}
 static inline void jit_print_stats(struct vm *vm) {}
 
 #else
+
+enum { JIT_ZONE_BYTES = 8 << 20 }; /* of machine code, beside the heap */
 
 /* 0, or -1: no memory; then, and if options.jit is not set, vm->jit is NULL
  * and nothing here does anything. */

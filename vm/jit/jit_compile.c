@@ -571,7 +571,7 @@ static bool attempt(struct vm *vm, struct jit_code *code, oop closure,
 {
     enum { BYTES_PER_BYTECODE = 160, FIXED_BYTES = 2048 };
     struct compiler *c = calloc(1, sizeof *c);
-    uint32_t entry = 0, room = ZONE_BYTES - vm->jit->used;
+    uint32_t entry = 0, room = JIT_ZONE_BYTES - vm->jit->used;
     uint8_t *base;
     bool done = false;
 

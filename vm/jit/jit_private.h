@@ -25,7 +25,6 @@
 #include "vm/jit/jit.h"
 
 enum {
-    ZONE_BYTES = 8 << 20,
     CODE_BUCKETS = 4096,
     COUNTERS = 8192,
     BLOCK_CACHE = 1024,

@@ -65,7 +65,7 @@ static void make_enter(struct jit_stubs *s, struct assembler *a,
     asm_imm(a, RDX, (uint64_t)(uintptr_t)zone);
     asm_mov(a, RAX, RCX);
     asm_alu(a, SUB, RAX, RDX);
-    asm_alu_imm(a, CMP, RAX, ZONE_BYTES);
+    asm_alu_imm(a, CMP, RAX, JIT_ZONE_BYTES);
     asm_jcc(a, IF_NOT_BELOW, &leave);
     asm_pop(a, RAX);
     asm_push(a, RCX);

@@ -20,15 +20,15 @@ static int make_zone(struct vm *vm, struct jit *j)
     struct assembler a;
     void *write, *exec;
 
-    if (plat_code_zone(ZONE_BYTES, &write, &exec) < 0)
+    if (plat_code_zone(JIT_ZONE_BYTES, &write, &exec) < 0)
         return -1;
     j->write = write;
     j->exec = exec;
-    asm_init(&a, write, exec, ZONE_BYTES);
+    asm_init(&a, write, exec, JIT_ZONE_BYTES);
     stubs_make(vm, &a);
     j->used = j->stubs_end = (a.used + 63) & ~63u;
     vm->code_start = (uint64_t)(uintptr_t)exec;
-    vm->code_bytes = ZONE_BYTES;
+    vm->code_bytes = JIT_ZONE_BYTES;
     vm->return_to_interpreter = j->stubs.return_to_interpreter;
     return 0;
 }
@@ -81,7 +81,7 @@ uint8_t *zone_take(struct vm *vm, uint32_t bytes)
 {
     struct jit *j = vm->jit;
 
-    if (bytes > ZONE_BYTES - j->used)
+    if (bytes > JIT_ZONE_BYTES - j->used)
         return NULL;
     return j->exec + j->used;
 }
