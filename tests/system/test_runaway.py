@@ -1,5 +1,7 @@
 """Work that runs away on the booted desktop: the interrupt key and the end of
 memory each give a notifier, and the desktop goes on."""
+import time
+
 import pytest
 
 from conftest import built
@@ -114,6 +116,7 @@ def test_the_interrupt_key_stops(plenty, work):
     do_it(m, ENDLESS[work])
     m.expect(r"begun\r?$", 60, start)
     m.key("alt", "dot")
+    time.sleep(1)  # a question at once might be what runs, and stops
     goes_on(m, "User Interrupt", free)
 
 
