@@ -28,7 +28,8 @@ $(NEWLIB)/.built:
 	  LD_FOR_TARGET=ld NM_FOR_TARGET=nm RANLIB_FOR_TARGET=ranlib \
 	  STRIP_FOR_TARGET=strip READELF_FOR_TARGET=readelf \
 	  OBJDUMP_FOR_TARGET=objdump \
-	  CFLAGS_FOR_TARGET="-O2 $(METAL_FLAGS) -fno-math-errno" \
+	  CFLAGS_FOR_TARGET="-O2 -fno-omit-frame-pointer $(METAL_FLAGS) \
+	    -fno-math-errno" \
 	  >$(abspath $(NEWLIB))/log 2>&1 && \
 	  $(MAKE) -j2 all MAKEINFO=true >>$(abspath $(NEWLIB))/log 2>&1 && \
 	  $(MAKE) install MAKEINFO=true >>$(abspath $(NEWLIB))/log 2>&1 || \

@@ -117,16 +117,27 @@ static bool has_zero(const struct floats *f)
     return false;
 }
 
+/* Receiver and argument, of one size. */
+static int load_pair(struct vm *vm, int argc, struct floats *f,
+                     struct floats *g)
+{
+    if (argc != 1)
+        return PRIM_ERR_BAD_NUM_ARGS;
+    if (!load(vm->sp[1], f))
+        return PRIM_ERR_BAD_RECEIVER;
+    if (!load(vm->sp[0], g) || f->count != g->count)
+        return PRIM_ERR_BAD_ARGUMENT;
+    return PRIM_OK;
+}
+
 static int each_with_array(struct vm *vm, int argc, operation *op)
 {
     struct floats f, g;
+    int error = load_pair(vm, argc, &f, &g);
 
-    if (argc != 1)
-        return PRIM_ERR_BAD_NUM_ARGS;
-    if (!load(vm->sp[1], &f))
-        return PRIM_ERR_BAD_RECEIVER;
-    if (!load(vm->sp[0], &g) || f.count != g.count ||
-        (op == quotient && has_zero(&g)))
+    if (error)
+        return error;
+    if (op == quotient && has_zero(&g))
         return PRIM_ERR_BAD_ARGUMENT;
     if (is_immutable(vm->sp[1]))
         return PRIM_ERR_NO_MODIFICATION;
@@ -219,13 +230,10 @@ static double dot(const struct floats *f, const struct floats *g)
 int prim_floats_dot(struct vm *vm, int argc)
 {
     struct floats f, g;
+    int error = load_pair(vm, argc, &f, &g);
 
-    if (argc != 1)
-        return PRIM_ERR_BAD_NUM_ARGS;
-    if (!load(vm->sp[1], &f))
-        return PRIM_ERR_BAD_RECEIVER;
-    if (!load(vm->sp[0], &g) || f.count != g.count)
-        return PRIM_ERR_BAD_ARGUMENT;
+    if (error)
+        return error;
     return prim_answer_new(vm, argc, heap_float(&vm->heap, dot(&f, &g)));
 }
 

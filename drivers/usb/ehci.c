@@ -277,11 +277,7 @@ static int probe(struct pci_device *dev)
         return -ENOSPC;
     memset(x, 0, sizeof *x);
     snprintf(x->name, sizeof x->name, "ehci%u", controller_count);
-    x->controller.name = x->name;
-    x->controller.ops = &ehci_ops;
-    root->ops = &root_ops;
-    root->controller = &x->controller;
-    root->data = x;
+    usb_controller_init(&x->controller, x->name, &ehci_ops, &root_ops, x);
     error = set_up(x, dev);
     if (error)
         return error;

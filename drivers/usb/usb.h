@@ -168,6 +168,11 @@ struct usb_controller {
 
 /* A hub with `ports`, controller, ops, device set begins to work. */
 void usb_hub_start(struct usb_hub *h);
+/* Before that, of a controller that is all zeros: its name, what it does, and
+ * what its root ports do, with `data` as theirs. Keeps the pointers. */
+void usb_controller_init(struct usb_controller *c, const char *name,
+                         const struct usb_controller_ops *ops,
+                         const struct usb_hub_ops *root_ops, void *data);
 /* Something happened at a port; `replugged`: the connection changed. If
  * `away`, nothing is connected now. Any context. */
 void usb_port_changed(struct usb_hub *h, unsigned port, bool replugged,

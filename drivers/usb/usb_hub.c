@@ -144,6 +144,17 @@ static void hub_work(struct work *w)
 
 /* --- beginning and end --- */
 
+void usb_controller_init(struct usb_controller *c, const char *name,
+                         const struct usb_controller_ops *ops,
+                         const struct usb_hub_ops *root_ops, void *data)
+{
+    c->name = name;
+    c->ops = ops;
+    c->root.ops = root_ops;
+    c->root.controller = c;
+    c->root.data = data;
+}
+
 void usb_hub_start(struct usb_hub *h)
 {
     if (h->ports > USB_PORTS)

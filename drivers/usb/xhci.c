@@ -401,11 +401,7 @@ static int probe(struct pci_device *dev)
         return -ENOSPC;
     memset(x, 0, sizeof *x);
     snprintf(x->name, sizeof x->name, "xhci%u", controller_count);
-    x->controller.name = x->name;
-    x->controller.ops = &xhci_ops;
-    root->ops = &root_ops;
-    root->controller = &x->controller;
-    root->data = x;
+    usb_controller_init(&x->controller, x->name, &xhci_ops, &root_ops, x);
     take_intel_ports(dev);
     error = find_registers(x, dev);
     if (!error)

@@ -7,8 +7,8 @@
  *   fuzz_x --seeds DIR         writes the seeds, as a corpus for libFuzzer
  *   fuzz_x FILE...             runs files that a fuzzer found
  *
- * With libFuzzer (HACKING.md says how): -fsanitize=fuzzer -DLIBFUZZER. Its
- * inputs may be damaged without being mended, so that checksums are tried.
+ * `make fuzz` runs a target under libFuzzer (-fsanitize=fuzzer -DLIBFUZZER).
+ * Its inputs may be damaged without being mended, so that checksums are tried.
  */
 #pragma once
 

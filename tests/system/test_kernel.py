@@ -30,8 +30,8 @@ def test_a_panic_names_functions_and_methods_and_waits_for_a_key():
     with Machine(without_exit_device(built("aerostat.image"), "repl"),
                  name="panic") as m:
         m.prompt()
-        time.sleep(2)  # it idles then, and not in newlib or machine code,
-        m.qmp("inject-nmi")  # which keep no C frames
+        time.sleep(2)  # until it idles: machine code keeps no C frames
+        m.qmp("inject-nmi")
         m.expect(r"Aerostat has stopped: non-maskable interrupt")
         m.expect(r"C stack:.* vm_run\+\d+")
         m.expect(r"^\S.*>>\S+")  # a Smalltalk method

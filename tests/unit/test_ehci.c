@@ -357,13 +357,6 @@ int pci_route_irq(struct pci_device *d, irq_handler handler, void *arg,
 
 /* --- tests --- */
 
-static const uint8_t mouse_report[] = {
-    0x05, 0x01, 0x09, 0x02, 0xa1, 0x01, 0x05, 0x09, 0x19, 0x01, 0x29, 0x03,
-    0x15, 0x00, 0x25, 0x01, 0x95, 0x08, 0x75, 0x01, 0x81, 0x02, 0x05, 0x01,
-    0x09, 0x30, 0x09, 0x31, 0x15, 0x81, 0x25, 0x7f, 0x75, 0x08, 0x95, 0x02,
-    0x81, 0x06, 0xc0,
-};
-
 static struct fake_device mouse;
 static struct fake_stick stick;
 static uint8_t out[400 * 512], in[400 * 512];
@@ -383,7 +376,7 @@ static void a_mouse_is_heard(void **state)
 {
     struct input_event e;
 
-    fake_hid(&mouse, 1, 2, mouse_report, sizeof mouse_report);
+    fake_mouse(&mouse);
     mouse.speed = USB_HIGH;
     mouse.device[7] = 64;
     plug(&mouse);

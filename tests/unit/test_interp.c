@@ -1,121 +1,18 @@
 /*
- * test_interp.c - bytecodes, frames and contexts, by hand-assembled methods.
- *
- * A method runs in the tiny image until it sends `stop` (literal 0) to itself:
- * the method cache then holds a C function for it, which keeps the value below
- * the receiver and leaves the loop. Literal 1 is the selector `call`, for what
- * a test enters in the cache itself.
+ * test_interp.c - bytecodes, frames and contexts, by the hand-assembled
+ * methods of tiny_code.h.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "tests/unit/tiny_image.h"
-#include "vm/frame.h"
+#include "tests/unit/tiny_code.h"
 #include "vm/platform.h"
-#include "vm/prim.h"
 
-enum { LITERALS = 6, SISTA = 1, V3 = 0 };
 #define STOP_SISTA 76, 128 /* pushSelf, send literal 0 */
 #define STOP_V3 112, 208
-#define CODE(...) (const uint8_t[]){ __VA_ARGS__ }, \
-                  sizeof((const uint8_t[]){ __VA_ARGS__ })
 
-static struct vm *vm;
-static jmp_buf out;
-static oop result, stop_selector, call_selector;
-
-static int stop(struct vm *m, int argc)
-{
-    result = m->sp[1];
-    longjmp(out, 1);
-}
-
-static int set_up(void **state)
-{
-    struct tiny *t = tiny_image();
-    struct vm_options options = { .vm_path = "test" };
-    char name[64];
-    const char *why = "";
-
-    snprintf(name, sizeof name, "/tmp/test_interp.%d", getpid());
-    tiny_write(t, name);
-    free(t);
-    options.image_name = name;
-    options.memory_limit = 64 << 20;
-    vm = vm_create(&options, &why);
-    unlink(name);
-    stop_selector = int_oop(101); /* any oops that are no selectors */
-    call_selector = int_oop(102);
-    result = 0;
-    return vm ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    vm_destroy(vm);
-    return 0;
-}
-
-static oop code(int set, unsigned temps, unsigned args, const uint8_t *b,
-                size_t n)
-{
-    oop m = heap_new_old(&vm->heap, TINY_METHOD, FMT_CODE + (-n & 7),
-                         1 + LITERALS + (n + 7) / 8);
-    int64_t header = LITERALS | temps << 18 | args << 24;
-    unsigned i;
-
-    slots(m)[0] = int_oop(set == SISTA ? SMALLINT_MIN + header : header);
-    for (i = 1; i <= LITERALS; i++)
-        slots(m)[i] = vm->heap.nil;
-    slots(m)[1] = stop_selector;
-    slots(m)[2] = call_selector;
-    memcpy(bytes(m) + code_first_pc(m), b, n);
-    return m;
-}
-
-static void enter(oop selector, uint32_t class_index, oop method,
-                  cached_primitive p)
-{
-    struct cache_entry *e =
-        &vm->method_cache[cache_hash(selector, class_index)];
-
-    memset(e, 0, sizeof *e);
-    e->selector = selector;
-    e->class_index = class_index;
-    e->method = method;
-    e->primitive = p;
-    if (!is_code(method))
-        return;
-    e->pc = frame_first_bytecode(method);
-    e->num_temps = (int)code_num_temps(method);
-    e->is_sista = code_is_sista(method);
-}
-
-/* Runs with nil as the receiver; answers what `stop` found. */
-static oop run(oop method)
-{
-    struct heap *h = &vm->heap;
-    oop ctx = heap_new_old(h, CLS_CONTEXT, FMT_FIXED_AND_INDEXED,
-                           CTX_LARGE_SLOTS);
-
-    slots(ctx)[CTX_PC] = int_oop(code_first_pc(method) + 1);
-    slots(ctx)[CTX_STACKP] = int_oop(code_num_temps(method));
-    slots(ctx)[CTX_METHOD] = method;
-    enter(stop_selector, heap_class_index(h->nil), method, stop);
-    assert_true(vm_resume(vm, ctx));
-    if (!setjmp(out))
-        interpret(vm);
-    page_free(vm, vm->page);
-    return result;
-}
+static int set_up(void **state) { return make_vm(false); }
 
 #define ASSERT_RUNS(expected, set, temps, ...) \
-    assert_int_equal(expected, run(code(set, temps, 0, CODE(__VA_ARGS__))))
+    assert_int_equal(expected, run_to_stop(code(set, temps, 0, \
+                                                CODE(__VA_ARGS__))))
 
 /* --- bytecodes --- */
 
@@ -166,12 +63,12 @@ static void loops_run_through_safepoints(void **state)
 
 static void arrays_take_the_deepest_value_first(void **state)
 {
-    oop a = run(code(V3, 0, 0, CODE(118, 119, 138, 128 + 2, STOP_V3)));
+    oop a = run_to_stop(code(V3, 0, 0, CODE(118, 119, 138, 128 + 2, STOP_V3)));
 
     assert_int_equal(slot_count(a), 2);
     assert_int_equal(slot(a, 0), int_oop(1));
     assert_int_equal(slot(a, 1), int_oop(2));
-    a = run(code(SISTA, 0, 0, CODE(231, 5, STOP_SISTA)));
+    a = run_to_stop(code(SISTA, 0, 0, CODE(231, 5, STOP_SISTA)));
     assert_int_equal(slot_count(a), 5);
     assert_int_equal(slot(a, 4), vm->heap.nil);
 }
@@ -194,7 +91,7 @@ static void embedded_blocks_address_what_they_push(void **state)
     /* [:x | | t | t := x + 2. t] value: 1, with a pushed nil for t */
     m = code(V3, 0, 0, CODE(143, 1, 0, 7, 115, 16, 119, 176, 105, 17, 125,
                             118, 225, STOP_V3));
-    assert_int_equal(run(m), int_oop(3));
+    assert_int_equal(run_to_stop(m), int_oop(3));
 }
 
 static void full_blocks_have_copied_values_and_temps(void **state)
@@ -206,7 +103,7 @@ static void full_blocks_have_copied_values_and_temps(void **state)
     /* copied 1; [:x | x + copied] value: 5 */
     m = code(SISTA, 0, 0, CODE(81, 249, 2, 1, 232, 5, 145, STOP_SISTA));
     slots(m)[3] = block;
-    assert_int_equal(run(m), int_oop(6));
+    assert_int_equal(run_to_stop(m), int_oop(6));
 }
 
 static void a_return_in_a_block_leaves_its_method(void **state)
@@ -220,7 +117,7 @@ static void a_return_in_a_block_leaves_its_method(void **state)
     slots(callee)[3] = block;
     enter(call_selector, heap_class_index(vm->heap.nil), callee, NULL);
     m = code(SISTA, 0, 0, CODE(76, 129, STOP_SISTA));
-    assert_int_equal(run(m), int_oop(7));
+    assert_int_equal(run_to_stop(m), int_oop(7));
 }
 
 /* --- frames and contexts --- */
@@ -234,7 +131,7 @@ static void deep_recursion_moves_on_to_the_heap(void **state)
                                     145, 81, 96, 92));
     enter(call_selector, heap_class_index(vm->heap.nil), callee, NULL);
     m = code(SISTA, 0, 0, CODE(76, 225, 78, 232, 32, 145, STOP_SISTA));
-    assert_int_equal(run(m), int_oop(20000));
+    assert_int_equal(run_to_stop(m), int_oop(20000));
     assert_true(vm->stats.pages_evicted > 0);
 }
 
@@ -278,7 +175,7 @@ static void frames_survive_a_collection_that_moves_their_code(void **state)
     heap_new_old(&vm->heap, CLS_ARRAY, FMT_ARRAY, 1000); /* leaves a gap */
     enter(call_selector, heap_class_index(vm->heap.nil), vm->heap.nil,
           collect);
-    a = run(code(SISTA, 1, 0, CODE(231, 3, 208, 76, 129, 216, 64,
+    a = run_to_stop(code(SISTA, 1, 0, CODE(231, 3, 208, 76, 129, 216, 64,
                                    STOP_SISTA)));
     assert_int_equal(slot_count(a), 3);
 }

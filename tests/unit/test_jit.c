@@ -6,32 +6,10 @@
  * jumps, its literals or its temps must not be compiled; the interpreter may
  * have it.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "tests/unit/tiny_image.h"
 #include "vm/jit/jit_private.h"
 #include "vm/platform.h"
-#include "vm/prim.h"
 
-enum { LITERALS = 3, SISTA = 1, V3 = 0 };
-#define CODE(...) (const uint8_t[]){ __VA_ARGS__ }, \
-                  sizeof((const uint8_t[]){ __VA_ARGS__ })
-
-static struct vm *vm;
-static jmp_buf out;
-static oop result, stop_selector, call_selector;
-
-static int stop(struct vm *m, int argc)
-{
-    result = m->sp[1];
-    longjmp(out, 1);
-}
+#include "tests/unit/tiny_code.h"
 
 /* The tiny image has no special selectors. */
 static void make_special_selectors(void)
@@ -52,47 +30,10 @@ static void make_special_selectors(void)
 
 static int set_up(void **state)
 {
-    struct tiny *t = tiny_image();
-    struct vm_options options = { .vm_path = "test", .jit = true };
-    char name[64];
-    const char *why = "";
-
-    snprintf(name, sizeof name, "/tmp/test_jit.%d", getpid());
-    tiny_write(t, name);
-    free(t);
-    options.image_name = name;
-    options.memory_limit = 64 << 20;
-    vm = vm_create(&options, &why);
-    unlink(name);
-    if (!vm || !vm->jit)
+    if (make_vm(true) || !vm->jit)
         return -1;
     make_special_selectors();
-    stop_selector = int_oop(101); /* any oops that are no selectors */
-    call_selector = int_oop(102);
     return 0;
-}
-
-static int tear_down(void **state)
-{
-    vm_destroy(vm);
-    return 0;
-}
-
-static oop code(int set, unsigned temps, unsigned args, const uint8_t *b,
-                size_t n)
-{
-    oop m = heap_new_old(&vm->heap, TINY_METHOD, FMT_CODE + (-n & 7),
-                         1 + LITERALS + (n + 7) / 8);
-    int64_t header = LITERALS | temps << 18 | args << 24;
-    unsigned i;
-
-    slots(m)[0] = int_oop(set == SISTA ? SMALLINT_MIN + header : header);
-    for (i = 1; i <= LITERALS; i++)
-        slots(m)[i] = vm->heap.nil;
-    slots(m)[1] = stop_selector;
-    slots(m)[2] = call_selector;
-    memcpy(bytes(m) + code_first_pc(m), b, n);
-    return m;
 }
 
 /* --- lies --- */
@@ -184,43 +125,15 @@ static void unknown_bytecodes_are_refused(void **state)
 
 /* --- running --- */
 
-static void enter(oop selector, uint32_t class_index, oop method,
-                  cached_primitive p)
-{
-    struct cache_entry *e =
-        &vm->method_cache[cache_hash(selector, class_index)];
-
-    memset(e, 0, sizeof *e);
-    e->selector = selector;
-    e->class_index = class_index;
-    e->method = method;
-    e->primitive = p;
-    if (!is_code(method))
-        return;
-    e->pc = frame_first_bytecode(method);
-    e->num_temps = (int)code_num_temps(method);
-    e->is_sista = code_is_sista(method);
-}
-
 /* An interpreted method sends `call` with nil, and `stop` with the answer. */
 static oop call(oop method)
 {
-    struct heap *h = &vm->heap;
     oop caller = code(SISTA, 0, 0, CODE(79, 129, 76, 128));
-    oop ctx = heap_new_old(h, CLS_CONTEXT, FMT_FIXED_AND_INDEXED,
-                           CTX_SMALL_SLOTS);
 
-    slots(ctx)[CTX_PC] = int_oop(code_first_pc(caller) + 1);
-    slots(ctx)[CTX_STACKP] = int_oop(0);
-    slots(ctx)[CTX_METHOD] = caller;
-    enter(stop_selector, heap_class_index(h->nil), method, stop);
-    enter(call_selector, heap_class_index(h->nil), method, JIT_METHOD);
+    enter(call_selector, heap_class_index(vm->heap.nil), method, JIT_METHOD);
     vm->jit->stats.taken_over = 0;
-    assert_true(vm_resume(vm, ctx));
-    if (!setjmp(out))
-        interpret(vm);
+    run_to_stop(caller);
     assert_true(vm->jit->stats.taken_over > 0);
-    page_free(vm, vm->page);
     return result;
 }
 

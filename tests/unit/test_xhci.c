@@ -532,13 +532,6 @@ int pci_route_irq(struct pci_device *d, irq_handler handler, void *arg,
 
 /* --- tests --- */
 
-static const uint8_t mouse_report[] = {
-    0x05, 0x01, 0x09, 0x02, 0xa1, 0x01, 0x05, 0x09, 0x19, 0x01, 0x29, 0x03,
-    0x15, 0x00, 0x25, 0x01, 0x95, 0x08, 0x75, 0x01, 0x81, 0x02, 0x05, 0x01,
-    0x09, 0x30, 0x09, 0x31, 0x15, 0x81, 0x25, 0x7f, 0x75, 0x08, 0x95, 0x02,
-    0x81, 0x06, 0xc0,
-};
-
 static struct fake_device mouse;
 static struct fake_stick stick;
 
@@ -587,7 +580,7 @@ static void a_mouse_is_heard(void **state)
 {
     struct input_event e;
 
-    fake_hid(&mouse, 1, 2, mouse_report, sizeof mouse_report);
+    fake_mouse(&mouse);
     plug(&mouse);
     assert_non_null(strstr(fake_log, "port 1: Test"));
     for (unsigned i = 0; i < 600; i++) { /* more than a ring holds */
@@ -637,7 +630,7 @@ static void build_hub(enum usb_speed speed, enum usb_speed child)
     FAKE_ADD(&hub.device, 9, 4, 0, 0, 1, 9, 0, 0, 0);
     FAKE_ADD(&hub.device, 7, 5, 0x81, 3, 1, 0, 12);
     hub.device.control = hub_control;
-    fake_hid(&mouse, 1, 2, mouse_report, sizeof mouse_report);
+    fake_mouse(&mouse);
     mouse.speed = child;
     if (child >= USB_SUPER)
         mouse.device[7] = 9;
@@ -695,7 +688,7 @@ static void a_superspeed_hub_learns_its_depth(void **state)
     plug_at(2, NULL);
     fake_settle();
     assert_int_equal(slot_of(&hub.device) + slot_of(&mouse), 0);
-    fake_hid(&mouse, 1, 2, mouse_report, sizeof mouse_report);
+    fake_mouse(&mouse);
 }
 
 static uint8_t out[400 * 512], in[400 * 512];

@@ -49,6 +49,21 @@ static struct slow *slow_for(struct compiler *c, const struct operands *o,
     return s;
 }
 
+/* Takes the operands of an operation with an answer, and a register for that;
+ * `emit` is what becomes of operands that are not as hoped. */
+static struct slow *begin_operation(struct compiler *c, struct operands *o,
+                                    void (*emit)(struct compiler *,
+                                                 struct slow *))
+{
+    struct slow *s;
+
+    spill(c, 2);
+    *o = pop_operands(c);
+    s = slow_for(c, o, emit);
+    s->result = take_reg(c);
+    return s;
+}
+
 static void branch_unless_ints(struct compiler *c, const struct operands *o,
                                struct label *no)
 {
@@ -190,10 +205,7 @@ static void arithmetic(struct compiler *c)
     struct operands o;
     struct slow *s;
 
-    spill(c, 2);
-    o = pop_operands(c);
-    s = slow_for(c, &o, slow_operation);
-    s->result = take_reg(c);
+    s = begin_operation(c, &o, slow_operation);
     branch_unless_ints(c, &o, &s->in);
     switch (c->op.index) {
     case PLUS: add(c, &o, s); break;
@@ -213,10 +225,7 @@ static void by_stub(struct compiler *c)
     struct operands o;
     struct slow *s;
 
-    spill(c, 2);
-    o = pop_operands(c);
-    s = slow_for(c, &o, slow_operation);
-    s->result = take_reg(c);
+    s = begin_operation(c, &o, slow_operation);
     asm_jmp(&c->a, &s->in);
     asm_bind(&c->a, &s->out);
     push_reg(c, s->result);
@@ -450,7 +459,6 @@ static void array_index(struct compiler *c, const struct operands *o,
                         struct label *no)
 {
     struct assembler *a = &c->a;
-    uint32_t small;
 
     asm_test8_imm(a, o->x, TAG_MASK);
     asm_jcc(a, IF_NOT_EQUAL, no);
@@ -467,13 +475,7 @@ static void array_index(struct compiler *c, const struct operands *o,
         asm_shift(a, SAR, R10, 3);
         asm_alu_imm(a, SUB, R10, 1);
     }
-    asm_load8(a, R11, AT(o->x, 7));
-    asm_alu_imm32(a, CMP, R11, HDR_OVERFLOW);
-    small = asm_jcc_short(a, IF_NOT_EQUAL);
-    asm_load(a, R11, AT(o->x, -8));
-    asm_shift(a, SHL, R11, 8);
-    asm_shift(a, SHR, R11, 8);
-    asm_here_short(a, small);
+    load_slot_count(a, R11, o->x);
     asm_alu(a, CMP, R10, R11);
     asm_jcc(a, IF_NOT_BELOW, no);
 }
@@ -483,10 +485,7 @@ static void array_at(struct compiler *c)
     struct operands o;
     struct slow *s;
 
-    spill(c, 2);
-    o = pop_operands(c);
-    s = slow_for(c, &o, slow_at);
-    s->result = take_reg(c);
+    s = begin_operation(c, &o, slow_at);
     array_index(c, &o, &s->in);
     asm_load(&c->a, s->result, AT_INDEX(o.x, R10, 8, 8));
     asm_bind(&c->a, &s->out);

@@ -41,11 +41,23 @@ static void quick_method(struct compiler *c, unsigned n)
 
 /* --- at: and at:put: --- */
 
+void load_slot_count(struct assembler *a, enum reg to, enum reg object)
+{
+    uint32_t small;
+
+    asm_load8(a, to, AT(object, 7)); /* the header's top byte */
+    asm_alu_imm32(a, CMP, to, HDR_OVERFLOW);
+    small = asm_jcc_short(a, IF_NOT_EQUAL);
+    asm_load(a, to, AT(object, -8));
+    asm_shift(a, SHL, to, 8);
+    asm_shift(a, SHR, to, 8);
+    asm_here_short(a, small);
+}
+
 /* Index from 0 into rcx, format into esi, slots into rdi. */
 static void index_and_shape(struct compiler *c, struct label *no)
 {
     struct assembler *a = &c->a;
-    uint32_t small;
 
     asm_load(a, RCX, argument(c, 0));
     asm_test8_imm(a, RCX, TAG_INTEGER);
@@ -54,15 +66,8 @@ static void index_and_shape(struct compiler *c, struct label *no)
     asm_jcc(a, IF_NOT_EQUAL, no);
     asm_shift(a, SAR, RCX, 3);
     asm_alu_imm(a, SUB, RCX, 1);
+    load_slot_count(a, RDI, RDX);
     asm_load(a, RSI, AT(RDX, 0));
-    asm_mov(a, RDI, RSI);
-    asm_shift(a, SHR, RDI, HDR_SLOTS_SHIFT);
-    asm_alu_imm32(a, CMP, RDI, HDR_OVERFLOW);
-    small = asm_jcc_short(a, IF_NOT_EQUAL);
-    asm_load(a, RDI, AT(RDX, -8));
-    asm_shift(a, SHL, RDI, 8);
-    asm_shift(a, SHR, RDI, 8);
-    asm_here_short(a, small);
     asm_shift32(a, SHR, RSI, HDR_FORMAT_SHIFT);
     asm_alu_imm32(a, AND, RSI, 31);
 }
@@ -213,19 +218,11 @@ static void prim_code_size(struct compiler *c, struct label *no)
 {
     struct assembler *a = &c->a;
     struct label tag = LABEL_INIT;
-    uint32_t small;
 
     asm_test8_imm(a, RDX, TAG_MASK);
     asm_jcc(a, IF_NOT_EQUAL, no);
+    load_slot_count(a, RAX, RDX);
     asm_load(a, RSI, AT(RDX, 0));
-    asm_mov(a, RAX, RSI);
-    asm_shift(a, SHR, RAX, HDR_SLOTS_SHIFT);
-    asm_alu_imm32(a, CMP, RAX, HDR_OVERFLOW);
-    small = asm_jcc_short(a, IF_NOT_EQUAL);
-    asm_load(a, RAX, AT(RDX, -8));
-    asm_shift(a, SHL, RAX, 8);
-    asm_shift(a, SHR, RAX, 8);
-    asm_here_short(a, small);
     asm_shift32(a, SHR, RSI, HDR_FORMAT_SHIFT);
     asm_alu_imm32(a, AND, RSI, 31);
     asm_alu_imm32(a, CMP, RSI, FMT_ARRAY);
