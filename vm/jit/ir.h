@@ -1,0 +1,272 @@
+/*
+ * ir.h - a method as the second tier sees it: a control flow graph in SSA
+ * form, with the methods and blocks that it inlines.
+ *
+ *   ir.c        nodes, blocks, states; printing and verifying a graph
+ *   ir_build.c  bytecodes to graph, by abstract interpretation
+ *   ir_inline.c what a send or value call becomes; feedback of tier 1
+ *   ir_prims.c  primitives as nodes
+ *   ir_types.c  what values are known to be; guards not needed
+ *   ir_opt.c    common subexpressions, loop invariants, dead nodes
+ *   ir_floats.c floats that need no object
+ *   ir_alloc.c  registers (linear scan)
+ *   ir_emit.c   machine code
+ *   deopt.[ch]  from optimised frames back to contexts
+ *   tier2.c     when it is done; what it depends on; forgetting it
+ *
+ * An optimised frame stands for one or more activations: its own method's and
+ * those inlined at the place where it is. It never has a Context. Whoever
+ * needs one of its activations as a Context (a debugger, an exception, a
+ * failed guard, a full stack) first turns the frame's page into contexts
+ * (deopt.h); they go on in the interpreter. So there is one way back, and it
+ * needs values in the frame's memory only.
+ *
+ * A node that can fail, call or be interrupted has a state: which
+ * activations there are and what their temps and operands hold. Of a node
+ * that deoptimises (a guard, an overflow) it is the state before the
+ * bytecode, which is then executed again: no node between that state and
+ * the guard may have an effect. Of a send and a safepoint it is the state
+ * after: operands popped, the answer not yet pushed.
+ *
+ * Nodes, blocks and states live in the graph's arena and go with it. Oops in
+ * a graph are literals of methods or constants: no collection happens while
+ * there is a graph.
+ */
+#pragma once
+
+#include "vm/jit/jit_private.h"
+
+/* What a value is in machine terms. A REP_OOP may be in any slot that the
+ * collector looks at; a REP_WORD or REP_DOUBLE must not. */
+enum ir_rep { REP_NONE, REP_OOP, REP_WORD, REP_DOUBLE };
+
+/* What is known about an oop. TYPE_CLASS: `class_index` tells the class,
+ * and it is no forwarder. TYPE_FLOAT: a SmallFloat64 or a BoxedFloat64. */
+enum ir_type { TYPE_ANY, TYPE_INT, TYPE_FLOAT, TYPE_CHARACTER, TYPE_BOOLEAN,
+               TYPE_CLASS };
+
+/*
+ * Inputs are named by letters: a, b, c. "fails" means: deoptimises in its
+ * state. Integers are tagged (REP_OOP of TYPE_INT) unless said otherwise.
+ */
+enum ir_op {
+    /* values from outside */
+    IR_CONST,         /* the oop `value` */
+    IR_CONST_WORD,    /* the word `value` */
+    IR_CONST_DOUBLE,  /* the double with the bits `value` */
+    IR_RECEIVER,      /* of the frame's own activation (of a block: the
+                         closure's receiver) */
+    IR_CLOSURE,       /* ... and its closure */
+    IR_ARGUMENT,      /* temp `index` as the frame was entered; entering in a
+                         loop, any temp, and behind the last the operands */
+    IR_PHI,           /* an input for each predecessor of its block */
+
+    /* integers; a and b are TYPE_INT */
+    IR_ADD, IR_SUB, IR_MUL,   /* fail if the result is no SmallInteger */
+    IR_DIV, IR_MOD,           /* // and \\, rounded down: fail for b = 0 and
+                                 the one overflow */
+    IR_QUO, IR_REM,           /* rounded to 0 */
+    IR_AND, IR_OR, IR_XOR,
+    IR_SHIFT,                 /* bitShift: by the constant `index`, negative
+                                 to the right; fails on overflow */
+    IR_SHIFT_LEFT, IR_SHIFT_RIGHT, /* by b; fail for b outside 0..60 and on
+                                      overflow */
+    IR_COMPARE,       /* a `cond` b, signed: a Boolean */
+    IR_COMPARE_WORD,  /* the same of words, unsigned where `cond` is */
+
+    /* doubles */
+    IR_FADD, IR_FSUB, IR_FMUL, IR_FDIV, IR_FSQRT, IR_FNEG,
+    IR_FCOMPARE,      /* a Boolean; `cond` of IF_BELOW, IF_NOT_ABOVE, IF_ABOVE,
+                         IF_NOT_BELOW, IF_EQUAL, IF_NOT_EQUAL; NaN compares
+                         unequal to all */
+    IR_INT_TO_DOUBLE, /* a is TYPE_INT; fails if not exact, when `index` */
+    IR_TRUNCATE,      /* double to TYPE_INT; fails if it does not fit */
+    IR_UNBOX,         /* a is TYPE_FLOAT */
+    IR_BOX,           /* to a float; allocates, never collects */
+
+    /* tests; answer a Boolean, never fail */
+    IR_IS_CLASS,      /* is the class index of a `index`? */
+    IR_IS_INT,
+    IR_IDENTICAL,     /* a == b; fails if a forwarder may be in play and they
+                         differ: vm->forwarders is set */
+
+    /* guards; answer a itself, better known; fail otherwise */
+    IR_GUARD_INT, IR_GUARD_FLOAT, IR_GUARD_CHARACTER,
+    IR_GUARD_CLASS,   /* class index `index` (immediates too) */
+    IR_GUARD_VALUE,   /* a is the oop `value` */
+    IR_GUARD_BOOLEAN,
+    IR_GUARD_MUTABLE, /* the object a is not read-only */
+    IR_GUARD_BELOW,   /* word a is below word b, unsigned; answers word a */
+    IR_REFINE,        /* a, of the type known here by other means; no code */
+
+    /* words */
+    IR_UNTAG,         /* TYPE_INT or TYPE_CHARACTER to word */
+    IR_TAG_INT,       /* word (fits) to TYPE_INT */
+    IR_TAG_CHARACTER,
+    IR_WORD_ADD,      /* a + constant `index` (int32) */
+
+    /* memory; a is an object of a known class, a pointer */
+    IR_LOAD_SLOT,     /* slot `index` */
+    IR_STORE_SLOT,    /* b into slot `index` of a, with the write barrier */
+    IR_SLOT_COUNT,    /* word: slots of a, also of large objects */
+    IR_BYTE_COUNT,    /* word: bytes of a, whose format is one of bytes */
+    IR_LOAD_ELEMENT,  /* word b: zero based index from a's first slot; `index`
+                         is the log2 of the size: 3 answers an oop,
+                         0 to 2 an unsigned word */
+    IR_STORE_ELEMENT, /* c into it; size 3 with the write barrier */
+    IR_LOAD_DOUBLE,   /* a double from slot `index` (of words) */
+    IR_CLASS_OF,      /* a: anything but a forwarder; its class */
+
+    /* objects */
+    IR_NEW,           /* of class index `index`, format `format`, with one
+                         slot for each input, in eden; never collects: C
+                         makes it where eden is full */
+    IR_NEW_ARRAY,     /* an Array of a (word, checked) nils; the same */
+    IR_NEW_CLOSURE,   /* full block `value`; a: outer context (nil only), b:
+                         receiver, further inputs: copied values */
+    IR_OBJECT,        /* not made unless deoptimised: see struct ir_object */
+
+    /* effects */
+    IR_SEND,          /* a: receiver, then arguments; selector `value`;
+                         `index` 1: a super send, whose lookup starts above
+                         the class `method_class`. Answers the answer. */
+    IR_SAFEPOINT,     /* of a loop: events, collection, switching */
+
+    /* ends of blocks */
+    IR_GOTO,          /* to successor 0 */
+    IR_BRANCH,        /* a, a Boolean: true to successor 0, false to 1 */
+    IR_RETURN,        /* a from the frame */
+    IR_FAIL,          /* always deoptimises */
+    NUM_IR_OPS
+};
+
+/* An object that deoptimising makes, and its fields as a state has them. */
+struct ir_object {
+    struct ir_node *id;     /* the IR_OBJECT */
+    struct ir_node **fields;
+};
+
+/* Where execution is and what it holds, one activation a link. */
+struct ir_state {
+    struct ir_state *caller;  /* NULL: the frame's own activation */
+    oop method;               /* method or full block */
+    uint32_t bytecode;        /* offset of what is executed next */
+    uint16_t num_temps, num_values, num_objects;
+    struct ir_node *receiver;
+    struct ir_node *closure;  /* NULL in a method */
+    struct ir_node **values;  /* temps, then operands from the lowest */
+    struct ir_object *objects; /* of the innermost state: those of all */
+};
+
+struct ir_node {
+    uint16_t id;              /* index in graph->nodes */
+    uint8_t op, rep, type;
+    uint8_t cond, format;
+    uint8_t num_inputs, room;
+    uint32_t class_index;     /* of TYPE_CLASS */
+    int32_t index;
+    uint64_t value;           /* oop, word, bits of a double */
+    oop method_class;
+    struct ir_node **inputs;
+    struct ir_state *state;
+    struct ir_block *block;
+    struct ir_node *next, *previous; /* in the block, phis first */
+    uint32_t uses;            /* by inputs and states: ir_count_uses */
+    /* ir_alloc.c: where the value is. */
+    int8_t reg;               /* reg or xmm number, -1: none */
+    int16_t slot;             /* home in the frame, -1: none */
+    struct ir_node *same_as;  /* a guard's value lives where its input does */
+};
+
+struct ir_block {
+    uint16_t id;              /* in reverse post-order once sorted */
+    uint8_t num_successors;
+    bool is_loop;             /* a back edge comes here */
+    bool is_cold;             /* thought to be rare: emitted last */
+    uint16_t loop_depth;
+    uint16_t num_predecessors, room;
+    struct ir_block *successors[2];
+    struct ir_block **predecessors;
+    struct ir_block *dominator;
+    struct ir_node *first, *last;
+};
+
+/* A send whose method was taken for granted: when lookups of the selector
+ * change, the code goes. */
+struct ir_dependency {
+    oop selector;
+};
+
+struct ir_graph {
+    struct vm *vm;
+    oop method;
+    uint32_t entered_at;      /* bytecode of the loop it is entered in; 0:
+                                 called */
+    unsigned num_temps, num_args;
+    int copied;               /* of a block; -1 */
+    struct ir_node **nodes;
+    unsigned num_nodes, nodes_room;
+    struct ir_block **blocks;
+    unsigned num_blocks, blocks_room;
+    struct ir_block *entry;
+    struct ir_dependency *dependencies;
+    unsigned num_dependencies, dependencies_room;
+    struct ir_chunk *chunks;  /* the arena */
+    bool failed;              /* no memory, or too large: give up */
+    /* ir_alloc.c */
+    unsigned oop_slots, raw_slots;
+};
+
+enum { IR_MAX_NODES = 6000, IR_MAX_INPUTS = 20, IR_MAX_DEPTH = 8 };
+
+/* --- ir.c --- */
+
+struct ir_graph *ir_new_graph(struct vm *vm, oop method);
+void ir_free_graph(struct ir_graph *g);
+/* Zeroed, freed with the graph; NULL and g->failed: no memory. */
+void *ir_take(struct ir_graph *g, size_t bytes);
+struct ir_block *ir_new_block(struct ir_graph *g);
+void ir_add_edge(struct ir_graph *g, struct ir_block *from,
+                 struct ir_block *to);
+/* A node at the end of `b` (NULL: in no block yet), its rep and type those
+ * of the operation. Never NULL: when it fails, a spare one. */
+struct ir_node *ir_add(struct ir_graph *g, struct ir_block *b, enum ir_op op,
+                       unsigned num_inputs, struct ir_node *const *inputs);
+void ir_add_input(struct ir_graph *g, struct ir_node *n, struct ir_node *in);
+void ir_insert_before(struct ir_node *place, struct ir_node *n);
+/* Takes it out of its block. */
+void ir_remove(struct ir_node *n);
+/* Everybody that uses `old` uses `new` afterwards, states too. */
+void ir_replace(struct ir_graph *g, struct ir_node *old, struct ir_node *new);
+struct ir_node *ir_constant(struct ir_graph *g, oop o); /* one for each oop */
+void ir_count_uses(struct ir_graph *g);
+/* Reverse post-order, predecessors, dominators and loop depths, made anew;
+ * unreachable blocks go. */
+void ir_sort_blocks(struct ir_graph *g);
+bool ir_has_effect(const struct ir_node *n); /* must stay though unused */
+bool ir_fails(const struct ir_node *n);      /* may deoptimise */
+const char *ir_name(enum ir_op op);
+void ir_print(const struct ir_graph *g);     /* on the console */
+/* NULL, or what is wrong with it: definitions dominate uses, phis fit
+ * predecessors, blocks end in one end, states are there, reps fit. */
+const char *ir_verify(const struct ir_graph *g);
+
+/* --- the passes, in their order --- */
+
+/* NULL: refused. `closure` is an example of a block's closure, or 0. */
+struct ir_graph *ir_build(struct vm *vm, oop method, oop closure,
+                          uint32_t entered_at);
+void ir_infer_types(struct ir_graph *g);
+void ir_optimise(struct ir_graph *g);
+void ir_unbox_floats(struct ir_graph *g);
+bool ir_allocate(struct ir_graph *g);
+/* Machine code in the zone, with its points and deoptimisation tables; NULL:
+ * no room. The zone does not own it yet. */
+struct jit_code *ir_emit(struct vm *vm, struct ir_graph *g);
+
+/* --- tier2.c --- */
+
+/* Code for a method, or for its loop at `entered_at`; NULL: not worth it, or
+ * refused. Never flushes the zone. */
+struct jit_code *tier2_compile(struct vm *vm, oop method, oop closure,
+                               uint32_t entered_at);
