@@ -1,8 +1,9 @@
 # Boot media: the CD image, the stick image with room to save on it, and the
 # disk that `make run` keeps.
 
-DISK_MB ?= 1024
-STICK_FAT_MB ?= 64
+DISK_FILES_MB ?= 256
+DISK_STORE_MB ?= 766
+STICK_FILES_MB ?= 64
 STICK_STORE_MB ?= 256
 STORE_GUID := 7A05E7A0-4D70-4E4F-B00B-5A11BA110001
 ACCEL ?= tcg
@@ -22,8 +23,10 @@ $(BUILD)/mkstore: iso/mkstore.c kernel/store.c drivers/block.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -O2 -I. $(WARN) -o $@ $^
 
-$(I)/.staged: iso/grub.cfg $(BUILD)/kernel.elf $(ISO_IMAGE)
+# What CD and stick hold, and what the installer puts on disks.
+$(I)/.staged: iso/grub.cfg iso/mkgrub.sh $(BUILD)/kernel.elf $(ISO_IMAGE)
 	$(Q)rm -rf $(I) && mkdir -p $(I)/root/boot/grub
+	$(Q)sh iso/mkgrub.sh $(I)/root
 	$(Q)cp iso/grub.cfg $(I)/root/boot/grub/
 	$(Q)cp $(BUILD)/kernel.elf $(I)/root/boot/
 	$(Q)$(if $(ISO_IMAGE),cp $(ISO_IMAGE) $(I)/root/boot/aerostat.image)
@@ -34,30 +37,22 @@ $(BUILD)/aerostat.iso: $(I)/.staged
 	$(Q)$(GRUB_MKRESCUE) -o $@ $(I)/root --mbr-force-bootable \
 	  >$(I)/log 2>&1 || { cat $(I)/log; exit 1; }
 
-# A FAT32 volume for files and an image store behind the same ISO.
-$(BUILD)/aerostat-stick.img: $(I)/.staged $(BUILD)/mkstore
+$(BUILD)/aerostat-stick.img: iso/mkdisk.sh $(I)/.staged $(BUILD)/mkstore
 	$(call say,STICK,$@)
-	$(Q)rm -f $(I)/fat.img $(I)/store.img
-	$(Q)truncate -s $(STICK_FAT_MB)M $(I)/fat.img
-	$(Q)truncate -s $(STICK_STORE_MB)M $(I)/store.img
-	$(Q)mformat -i $(I)/fat.img -F -c 1 -v AEROSTAT ::
-	$(Q)$(BUILD)/mkstore $(I)/store.img 0 $$(($(STICK_STORE_MB) * 2048))
-	$(Q)$(GRUB_MKRESCUE) -o $@ $(I)/root --mbr-force-bootable \
-	  -append_partition 3 0x0c $(I)/fat.img \
-	  -append_partition 4 $(STORE_GUID) $(I)/store.img \
-	  >$(I)/log 2>&1 || { cat $(I)/log; exit 1; }
-	$(Q)rm -f $(I)/fat.img $(I)/store.img
+	$(Q)sh iso/mkdisk.sh $@ $(STICK_FILES_MB) $(STICK_STORE_MB) \
+	  $(STORE_GUID) $(BUILD)/mkstore $(I)/root
 
 # Made once and then kept: what is saved under `make run` lives here.
 $(DISK): | $(BUILD)/mkstore
 	$(call say,DISK,$@)
-	$(Q)sh iso/mkdisk.sh $@.new $(DISK_MB) $(STORE_GUID) $(BUILD)/mkstore
+	$(Q)sh iso/mkdisk.sh $@.new $(DISK_FILES_MB) $(DISK_STORE_MB) \
+	  $(STORE_GUID) $(BUILD)/mkstore
 	$(Q)mv $@.new $@
 
 # The same, small and unused: tests copy it.
 $(BUILD)/blank-disk.img: iso/mkdisk.sh $(BUILD)/mkstore
 	$(call say,DISK,$@)
-	$(Q)sh iso/mkdisk.sh $@ 256 $(STORE_GUID) $(BUILD)/mkstore
+	$(Q)sh iso/mkdisk.sh $@ 64 190 $(STORE_GUID) $(BUILD)/mkstore
 
 iso: $(BUILD)/aerostat.iso ## the CD image, for BIOS and UEFI
 stick: $(BUILD)/aerostat-stick.img ## the image for a USB stick, with room to save

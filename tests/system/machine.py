@@ -18,6 +18,20 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(
 BUILD = os.path.join(TOP, "build")
 SHOTS = os.path.join(BUILD, "screenshots")
 PROMPT = b"aerostat> "
+# UEFI on a 64-bit processor, of 64 bits and of 32. Debian's 32-bit firmware
+# wants the chip-set's own memory behind it.
+OVMF = "/usr/share/OVMF/OVMF%s"
+FIRMWARE = {
+    "seabios": [],
+    "ovmf": ["-bios", "/usr/share/ovmf/OVMF.fd"],
+    "ovmf32": [
+        "-M", "smm=on",
+        "-global", "driver=cfi.pflash01,property=secure,value=on",
+        "-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" +
+        OVMF % "32_CODE_4M.secboot.fd",
+        "-drive", "if=pflash,format=raw,unit=1,snapshot=on,file=" +
+        OVMF % "32_VARS_4M.fd"],
+}
 PASS_STATUS = 33  # isa-debug-exit, 0x10 written: (0x10 << 1) | 1
 
 KEYS = {" ": "spc", "\n": "ret", "\t": "tab", "-": "minus", "=": "equal",

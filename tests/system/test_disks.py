@@ -192,14 +192,14 @@ def test_the_bar_moves_while_a_save_writes(tmp_path):
 def small_disk(tmp_path, megabytes):
     """A disk like `make run`'s whose store has little room."""
     disk = str(tmp_path / "small.img")
-    subprocess.run(["sh", "iso/mkdisk.sh", disk, str(megabytes),
+    subprocess.run(["sh", "iso/mkdisk.sh", disk, "40", str(megabytes),
                     "7A05E7A0-4D70-4E4F-B00B-5A11BA110001", "build/mkstore"],
                    cwd=TOP, check=True)
     return disk
 
 
 def test_a_full_store_is_told_and_loses_nothing(tmp_path):
-    disk = small_disk(tmp_path, 160)  # the store has 120 MB
+    disk = small_disk(tmp_path, 120)  # the store has 120 MB
     args = pvh(built("aerostat.image")) + virtio(disk)
     with desktop(args, "full-before") as m:
         w = write_in_workspace(m, "first")

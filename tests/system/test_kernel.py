@@ -7,9 +7,8 @@ import time
 import pytest
 
 from conftest import built
-from machine import BUILD, PASS_STATUS, Machine, Stub, pvh
+from machine import FIRMWARE, BUILD, PASS_STATUS, Machine, Stub, pvh
 
-OVMF = ["-bios", "/usr/share/ovmf/OVMF.fd"]
 
 
 def without_exit_device(image, *words):
@@ -140,15 +139,14 @@ def test_machines_with_other_clocks_and_interrupts(machine, clock,
         assert 200 <= int(re.sub(r"\D", "", took)) or "0:00:00:00" in took
 
 
-@pytest.mark.parametrize("firmware", ["seabios", "ovmf"])
-@pytest.mark.parametrize("medium", ["cd", "stick"])
+@pytest.mark.parametrize("firmware", list(FIRMWARE))
+@pytest.mark.parametrize("medium", ["cd", "cd-on-a-stick", "stick"])
 def test_grub_starts_it_from_every_medium(firmware, medium):
-    iso = built("aerostat.iso")
+    iso = built("aerostat-stick.img" if medium == "stick" else "aerostat.iso")
     args = ["-cdrom", iso] if medium == "cd" else [
         "-drive", "if=none,id=u,format=raw,snapshot=on,file=" + iso,
         "-device", "qemu-xhci", "-device", "usb-storage,drive=u"]
-    if firmware == "ovmf":
-        args += OVMF
+    args = FIRMWARE[firmware] + args
     with Machine(args + told("eval", "3+4", "poweroff"),
                  name="grub-%s-%s" % (firmware, medium)) as m:
         assert m.wait(180) == PASS_STATUS, m.text()
