@@ -1,5 +1,5 @@
 /*
- * choose.c - the question before the image: which one (choose.h).
+ * choose.c - questions before the image runs (choose.h).
  */
 #include "kernel/choose.h"
 
@@ -13,7 +13,55 @@
 #include "kernel/store.h"
 #include "kernel/work.h"
 
-enum { CHOICES = 9, KEY_1 = 0x1e, POLL_USECS = 10000 };
+enum { CHOICES = 9, KEY_1 = 0x1e, ESCAPE = 27, POLL_USECS = 10000 };
+
+/* --- one key --- */
+
+struct key {
+    uint8_t usage; /* of a key that was pressed, or 0 */
+    int byte;      /* of the serial line, or -1 */
+};
+
+/* What came next; neither, after a while, if nothing did. */
+static struct key next_key(void)
+{
+    struct key k = { 0, -1 };
+    struct input_event e;
+
+    work_run(); /* USB keyboards come and report */
+    if (input_next(&e)) {
+        if (e.type == INPUT_KEY && e.key.down)
+            k.usage = e.key.usage;
+    } else if (serial_waiting()) {
+        k.byte = serial_read();
+    } else {
+        clock_delay(POLL_USECS);
+    }
+    return k;
+}
+
+static bool is_enter(struct key k)
+{
+    return k.usage == KEY_ENTER || k.usage == KEY_PAD_ENTER ||
+           k.byte == '\r' || k.byte == '\n';
+}
+
+enum answer choose_yes(unsigned seconds)
+{
+    uint64_t until = clock_usecs() + seconds * 1000000ull;
+
+    while (clock_usecs() < until) {
+        struct key k = next_key();
+
+        if (is_enter(k))
+            return ANSWER_YES;
+        if (k.usage == KEY_ESCAPE || k.byte == ESCAPE)
+            return ANSWER_NO;
+    }
+    return ANSWER_NONE;
+}
+
+/* --- which image --- */
 
 static unsigned list_images(void)
 {
@@ -29,47 +77,25 @@ static unsigned list_images(void)
 }
 
 /* 1 to CHOICES, or 0: no choice. */
-static unsigned choice_of_key(uint8_t usage)
+static unsigned choice(struct key k)
 {
-    if (usage == KEY_ENTER || usage == KEY_PAD_ENTER)
+    if (is_enter(k))
         return 1;
-    if (usage >= KEY_1 && usage < KEY_1 + CHOICES)
-        return usage - KEY_1 + 1;
-    if (usage >= KEY_PAD_1 && usage < KEY_PAD_1 + CHOICES)
-        return usage - KEY_PAD_1 + 1;
-    return 0;
-}
-
-static unsigned choice_of_byte(int c)
-{
-    if (c == '\r' || c == '\n')
-        return 1;
-    return c >= '1' && c <= '9' ? (unsigned)(c - '0') : 0;
-}
-
-static unsigned next_choice(void)
-{
-    struct input_event e;
-
-    work_run(); /* USB keyboards come and report */
-    if (input_next(&e))
-        return e.type == INPUT_KEY && e.key.down
-                   ? choice_of_key(e.key.usage)
-                   : 0;
-    if (serial_waiting())
-        return choice_of_byte(serial_read());
-    clock_delay(POLL_USECS);
-    return 0;
+    if (k.usage >= KEY_1 && k.usage < KEY_1 + CHOICES)
+        return k.usage - KEY_1 + 1;
+    if (k.usage >= KEY_PAD_1 && k.usage < KEY_PAD_1 + CHOICES)
+        return k.usage - KEY_PAD_1 + 1;
+    return k.byte >= '1' && k.byte <= '9' ? (unsigned)(k.byte - '0') : 0;
 }
 
 const char *choose_image(void)
 {
-    unsigned n = list_images(), choice = 0;
+    unsigned n = list_images(), chosen = 0;
 
     if (!n)
         return NULL;
-    while (choice < 1 || choice > n)
-        choice = next_choice();
-    klog("%s\n", store_name(choice - 1));
-    return store_name(choice - 1);
+    while (chosen < 1 || chosen > n)
+        chosen = choice(next_key());
+    klog("%s\n", store_name(chosen - 1));
+    return store_name(chosen - 1);
 }

@@ -31,6 +31,7 @@
 #include "kernel/cmdline.h"
 #include "kernel/cpu.h"
 #include "kernel/fwcfg.h"
+#include "kernel/grow.h"
 #include "kernel/irq.h"
 #include "kernel/klog.h"
 #include "kernel/panic.h"
@@ -112,6 +113,12 @@ static void start_interrupts(void)
     serial_enable_irq();
 }
 
+static bool nobody_watches(void)
+{
+    return options.image_arg_count > 0 ||
+           cmdline_get(&options, "headless") != NULL;
+}
+
 static void start_devices(void)
 {
     const char *layout = cmdline_get(&options, "keymap");
@@ -126,6 +133,8 @@ static void start_devices(void)
         klog("keyboard: no layout called %s\n", layout);
     drivers_probe(false);
     storage_init();
+    if (!nobody_watches())
+        grow_offer();
 }
 
 static void check_memory(void)
@@ -146,8 +155,7 @@ _Noreturn static void start_image(void)
         .image_name = platform_image_path(),
         .argc = (int)options.image_arg_count,
         .argv = options.image_args,
-        .headless = options.image_arg_count > 0 ||
-                    cmdline_get(&options, "headless") != NULL,
+        .headless = nobody_watches(),
         .stats = cmdline_get(&options, "stats") != NULL,
         .jit = !jit || strcmp(jit, "off") != 0,
         .jit_threshold = -1,

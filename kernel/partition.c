@@ -55,7 +55,7 @@ static void add(struct scan *s, uint64_t first, uint64_t sectors,
 
 /* --- GPT --- */
 
-static enum partition_kind guid_kind(const uint8_t *guid)
+enum partition_kind partition_guid_kind(const uint8_t *guid)
 {
     if (memcmp(guid, store_guid, 16) == 0)
         return PARTITION_STORE;
@@ -66,7 +66,7 @@ static enum partition_kind guid_kind(const uint8_t *guid)
     return PARTITION_OTHER;
 }
 
-static bool gpt_header_valid(uint8_t *h, uint64_t lba, uint32_t sector_size)
+bool partition_gpt_header(uint8_t *h, uint64_t lba, uint32_t sector_size)
 {
     uint32_t size = get32(h + 12), crc = get32(h + 16);
 
@@ -97,7 +97,7 @@ static bool gpt_entries(struct scan *s, uint64_t table, uint32_t n,
             else if (get64(e) | get64(e + 8))
                 if (get64(e + 40) >= get64(e + 32))
                     add(s, get64(e + 32), get64(e + 40) - get64(e + 32) + 1,
-                        guid_kind(e));
+                        partition_guid_kind(e));
         }
         if (pass == 0 && ~crc != want_crc)
             return false;
@@ -111,7 +111,7 @@ static bool gpt_scan(struct scan *s, uint64_t lba)
     uint32_t n, entry_size;
 
     if (block_read(s->disk, lba, 1, h) ||
-        !gpt_header_valid(h, lba, s->disk->sector_size))
+        !partition_gpt_header(h, lba, s->disk->sector_size))
         return false;
     n = get32(h + 80);
     entry_size = get32(h + 84);

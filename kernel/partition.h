@@ -45,5 +45,10 @@ void partition_view(struct block_device *view, struct block_device *disk,
                     unsigned number, const struct partition *p);
 /* What the table said of a partition's device. */
 enum partition_kind partition_kind(const struct block_device *d);
+/* What a GPT entry's type GUID, as its bytes lie on disk, stands for. */
+enum partition_kind partition_guid_kind(const uint8_t *guid);
+/* Whether `sector`, read from `lba`, is a GPT header; clears its checksum. */
+bool partition_gpt_header(uint8_t *sector, uint64_t lba,
+                          uint32_t sector_size);
 /* The CRC-32 of GPT headers: start with ~0, complement the result. */
 uint32_t partition_crc(uint32_t crc, const uint8_t *bytes, uint32_t n);

@@ -31,7 +31,7 @@ enum { VERSION = 1 };
 struct superblock {
     uint64_t magic;
     uint32_t version, block_size;
-    uint64_t blocks; /* of the store, this one included */
+    uint64_t blocks; /* of the store when it was made, this one included */
     uint64_t sum;    /* of everything before it */
 };
 
@@ -183,7 +183,7 @@ int store_mount(struct block_device *d)
         device = NULL;
         return error;
     }
-    total_blocks = super.blocks;
+    total_blocks = d->sectors / sectors_per_block();
     last_generation = 0;
     memset(damaged, 0, sizeof damaged);
     memset(unreadable, 0, sizeof unreadable);

@@ -6,7 +6,8 @@
  *
  *   0          superblock: written once, by store_format
  *   1 .. 64    slot headers: name, generation, extent, checksums
- *   65 ..      extents, one whole image each
+ *   65 ..      extents, one whole image each, up to the device's end: a
+ *              store grows with its partition, and nothing here is rewritten
  *
  * An image owns up to two slots. A save writes its bytes outside the newest
  * slot's extent, flushes, then writes the header of the slot it replaces and

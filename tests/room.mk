@@ -10,7 +10,7 @@ UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 UNIT_VM := $(patsubst %.c,$(BUILD)/asan/%.o,$(VM_SRC))
 
 UNIT_NO_VM := test_store test_fat test_partition test_cmdline test_frames \
-  test_acpi test_storage test_usb test_xhci test_ehci test_asm test_vmm
+  test_acpi test_storage test_grow test_usb test_xhci test_ehci test_asm test_vmm
 UNIT_EXTRA_test_usb := drivers/usb/usb.c drivers/usb/usb_hub.c \
   drivers/usb/usb_descriptor.c drivers/usb/usb_hid.c \
   drivers/usb/hid_report.c drivers/usb/usb_storage.c drivers/scsi.c \
@@ -29,7 +29,9 @@ UNIT_EXTRA_test_fat := kernel/fat.c kernel/fat_dir.c kernel/fat_volume.c \
   drivers/block.c
 UNIT_EXTRA_test_storage := kernel/storage.c kernel/disk_format.c \
   kernel/fat.c kernel/fat_dir.c kernel/fat_volume.c kernel/fat_format.c \
-  kernel/fs.c kernel/partition.c kernel/store.c drivers/block.c
+  kernel/fs.c kernel/gpt.c kernel/partition.c kernel/store.c drivers/block.c
+UNIT_EXTRA_test_grow := kernel/grow.c kernel/gpt.c kernel/partition.c \
+  kernel/store.c drivers/block.c
 UNIT_EXTRA_test_partition := kernel/partition.c drivers/block.c
 
 # A unit test may name what else it needs: UNIT_EXTRA_test_x := kernel/fat.c

@@ -111,3 +111,26 @@ static inline void ram_free(struct ram_disk *r)
     free(r->events);
     free(r->bytes);
 }
+
+/* The disk after a power cut: `before`, and what was recorded up to event
+ * `cut`, of which a random part of the sectors arrived; of the writes since
+ * the last flush, any may be lost. */
+static inline void ram_replay(struct ram_disk *r, const uint8_t *before,
+                              unsigned cut, uint32_t (*random)(void))
+{
+    unsigned flushed = 0;
+
+    memcpy(r->bytes, before, r->device.sectors * RAM_SECTOR);
+    for (unsigned i = 0; i < cut; i++)
+        if (r->events[i].count == 0)
+            flushed = i;
+    for (unsigned i = 0; i <= cut && i < r->event_count; i++) {
+        const struct ram_event *e = &r->events[i];
+
+        for (uint32_t s = 0; s < e->count; s++)
+            if (i < flushed || (i < cut && random() % 4) ||
+                (i == cut && random() % 2))
+                memcpy(r->bytes + (e->sector + s) * RAM_SECTOR,
+                       e->bytes + s * RAM_SECTOR, RAM_SECTOR);
+    }
+}

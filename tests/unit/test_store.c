@@ -140,25 +140,9 @@ static void a_short_save_is_refused(void **state)
     store_close(im, false);
 }
 
-/* Replays the trace up to event `cut`, of which a random part of the sectors
- * arrives; of the writes since the last flush, any may be lost. */
 static void replay(const uint8_t *before, unsigned cut)
 {
-    unsigned flushed = 0;
-
-    memcpy(disk.bytes, before, SECTORS * RAM_SECTOR);
-    for (unsigned i = 0; i < cut; i++)
-        if (disk.events[i].count == 0)
-            flushed = i;
-    for (unsigned i = 0; i <= cut && i < disk.event_count; i++) {
-        const struct ram_event *e = &disk.events[i];
-
-        for (uint32_t s = 0; s < e->count; s++)
-            if (i < flushed || (i < cut && random32() % 4) ||
-                (i == cut && random32() % 2))
-                memcpy(disk.bytes + (e->sector + s) * RAM_SECTOR,
-                       e->bytes + s * RAM_SECTOR, RAM_SECTOR);
-    }
+    ram_replay(&disk, before, cut, random32);
 }
 
 static void power_cut_at_every_write(void **state)

@@ -1,0 +1,84 @@
+"""The stick: its store grows to its size, asked once; then a system that it
+puts on disks inside."""
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import built
+from machine import FIRMWARE, Machine
+
+QUESTION = "Without an answer nothing changes"
+SAVE = "Smalltalk snapshot: true andQuit: false"
+GB = 1 << 30
+
+
+def bigger_stick(path):
+    """What a user has who wrote the image to a stick of 2 GB."""
+    path = shutil.copy(built("aerostat-stick.img"), path)
+    with open(path, "r+b") as f:
+        f.truncate(2 * GB)
+    return str(path)
+
+
+def usb(path, *more):
+    return ["-drive", "if=none,id=u,format=raw,file=" + path,
+            "-device", "qemu-xhci", "-device", "usb-storage,drive=u", *more]
+
+
+def sound(path):
+    said = subprocess.run(["sgdisk", "-v", path], stdout=subprocess.PIPE)
+    return b"No problems found" in said.stdout
+
+
+@pytest.mark.parametrize("firmware", list(FIRMWARE))
+def test_the_store_grows_to_the_stick_and_asks_once(firmware, tmp_path):
+    stick = bigger_stick(tmp_path / "stick.img")
+    args = FIRMWARE[firmware] + usb(stick, "-device", "usb-kbd")
+    name = "stick-%s-" % firmware
+    with Machine(args, name=name + "grows") as m:
+        m.expect(QUESTION)
+        m.screenshot(name + "1-question")
+        m.key("ret")
+        m.prompt()
+        assert "store: grown to 1941 MB" in m.text()
+        m.ask("Smalltalk at: #Kept put: 6 * 7")
+        assert m.ask(SAVE) == "false"
+    assert sound(stick)
+    with Machine(args, name=name + "grown") as m:
+        m.prompt()
+        assert QUESTION not in m.text()
+        assert "store: on usb0p4, 1941 MB" in m.text()
+        m.until("Smalltalk at: #Kept", "42")
+
+
+def test_no_is_taken_for_an_answer(tmp_path):
+    stick = bigger_stick(tmp_path / "stick.img")
+    with Machine(usb(stick), name="stick-declined") as m:
+        m.expect(QUESTION)
+        m.key("esc")
+        m.prompt()
+        assert "Left as it is" in m.text()
+    assert sound(stick)
+    with Machine(usb(stick), name="stick-not-asked-again") as m:
+        m.prompt()
+        assert QUESTION not in m.text()
+        assert "store: on usb0p4, 256 MB" in m.text()
+
+
+def test_killed_while_it_grows_it_starts_again(tmp_path):
+    """Every write is slow, so that the plug is pulled between two."""
+    stick = bigger_stick(tmp_path / "stick.img")
+    with Machine(usb(stick), name="stick-cut") as m:
+        m.expect(QUESTION)
+        m.qmp("block_set_io_throttle", device="u", bps=0, bps_rd=0,
+              bps_wr=4096, iops=0, iops_rd=0, iops_wr=0)
+        m.key("ret")
+        with pytest.raises(AssertionError):
+            m.expect("grown to", timeout=3)
+    with Machine(usb(stick), name="stick-cut-after") as m:
+        m.expect(QUESTION)
+        m.key("ret")
+        m.prompt()
+        assert "store: grown to 1941 MB" in m.text()
+    assert sound(stick)
