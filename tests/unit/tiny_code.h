@@ -98,7 +98,7 @@ static void enter(oop selector, uint32_t class_index, oop method,
 
 /* Runs a method from its beginning until `stop`, nil being the receiver;
  * answers what that found. */
-static oop run_to_stop(oop method)
+static inline oop run_to_stop(oop method)
 {
     struct heap *h = &vm->heap;
     oop ctx = heap_new_old(h, CLS_CONTEXT, FMT_FIXED_AND_INDEXED,

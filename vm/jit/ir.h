@@ -2,7 +2,9 @@
  * ir.h - a method as the second tier sees it: a control flow graph in SSA
  * form, with the methods and blocks that it inlines.
  *
- *   ir.c        nodes, blocks, states; printing and verifying a graph
+ *   ir.c        nodes, blocks, states
+ *   ir_order.c  the order of blocks, dominators, loops
+ *   ir_check.c  printing and verifying a graph
  *   ir_build.c  bytecodes to graph, by abstract interpretation
  *   ir_inline.c what a send or value call becomes; feedback of tier 1
  *   ir_prims.c  primitives as nodes
@@ -87,8 +89,7 @@ enum ir_op {
     /* tests; answer a Boolean, never fail */
     IR_IS_CLASS,      /* is the class index of a `index`? */
     IR_IS_INT,
-    IR_IDENTICAL,     /* a == b; fails if a forwarder may be in play and they
-                         differ: vm->forwarders is set */
+    IR_IDENTICAL,     /* a == b, also through forwarders */
 
     /* guards; answer a itself, better known; fail otherwise */
     IR_GUARD_INT, IR_GUARD_FLOAT, IR_GUARD_CHARACTER,
@@ -124,7 +125,10 @@ enum ir_op {
     IR_NEW_ARRAY,     /* an Array of a (word, checked) nils; the same */
     IR_NEW_CLOSURE,   /* full block `value`; a: outer context (nil only), b:
                          receiver, further inputs: copied values */
-    IR_OBJECT,        /* not made unless deoptimised: see struct ir_object */
+    IR_OBJECT,        /* not made unless deoptimised: see struct ir_object; of
+                         class index `class_index` and format `format` */
+    IR_CONTEXT,       /* the context of the activation `index`, 0 outermost:
+                         only a field of an IR_OBJECT (a closure's outer) */
 
     /* effects */
     IR_SEND,          /* a: receiver, then arguments; selector `value`;
@@ -144,14 +148,18 @@ enum ir_op {
 struct ir_object {
     struct ir_node *id;     /* the IR_OBJECT */
     struct ir_node **fields;
+    unsigned num_fields;
 };
 
-/* Where execution is and what it holds, one activation a link. */
+/* Where execution is and what it holds, one activation a link. Nodes share
+ * states: a pass that changes what a node's state holds changes theirs. */
 struct ir_state {
     struct ir_state *caller;  /* NULL: the frame's own activation */
     oop method;               /* method or full block */
     uint32_t bytecode;        /* offset of what is executed next */
-    uint16_t num_temps, num_values, num_objects;
+    uint16_t num_temps;       /* first in `values`, then num_values operands */
+    uint16_t num_values, num_objects;
+    uint32_t mark;            /* ir_visit_uses */
     struct ir_node *receiver;
     struct ir_node *closure;  /* NULL in a method */
     struct ir_node **values;  /* temps, then operands from the lowest */
@@ -178,6 +186,9 @@ struct ir_node {
     struct ir_node *same_as;  /* a guard's value lives where its input does */
 };
 
+/* The successors of a block that has two have no other predecessor, so moves
+ * for phis can stand at the end of a block. A loop has one predecessor that
+ * is no back edge, and it comes first. */
 struct ir_block {
     uint16_t id;              /* in reverse post-order once sorted */
     uint8_t num_successors;
@@ -213,6 +224,9 @@ struct ir_graph {
     unsigned num_dependencies, dependencies_room;
     struct ir_chunk *chunks;  /* the arena */
     bool failed;              /* no memory, or too large: give up */
+    uint32_t mark;            /* of the last ir_visit_uses */
+    struct ir_node *spare;    /* what is answered when there is no other */
+    struct ir_block *spare_block;
     /* ir_alloc.c */
     unsigned oop_slots, raw_slots;
 };
@@ -225,7 +239,7 @@ struct ir_graph *ir_new_graph(struct vm *vm, oop method);
 void ir_free_graph(struct ir_graph *g);
 /* Zeroed, freed with the graph; NULL and g->failed: no memory. */
 void *ir_take(struct ir_graph *g, size_t bytes);
-struct ir_block *ir_new_block(struct ir_graph *g);
+struct ir_block *ir_new_block(struct ir_graph *g); /* never NULL */
 void ir_add_edge(struct ir_graph *g, struct ir_block *from,
                  struct ir_block *to);
 /* A node at the end of `b` (NULL: in no block yet), its rep and type those
@@ -238,11 +252,20 @@ void ir_insert_before(struct ir_node *place, struct ir_node *n);
 void ir_remove(struct ir_node *n);
 /* Everybody that uses `old` uses `new` afterwards, states too. */
 void ir_replace(struct ir_graph *g, struct ir_node *old, struct ir_node *new);
-struct ir_node *ir_constant(struct ir_graph *g, oop o); /* one for each oop */
+/* The same for many at once: every node whose same_as is set goes, and that
+ * stands for it. */
+void ir_replace_marked(struct ir_graph *g);
+/* The constant's only node, in the entry block. */
+struct ir_node *ir_constant(struct ir_graph *g, oop o);
+/* Shows every reference to a node, each state's once. */
+typedef void (*ir_use_visitor)(struct ir_node **use, void *data);
+void ir_visit_uses(struct ir_graph *g, ir_use_visitor visit, void *data);
 void ir_count_uses(struct ir_graph *g);
-/* Reverse post-order, predecessors, dominators and loop depths, made anew;
- * unreachable blocks go. */
+/* Reverse post-order, in which a loop's blocks follow each other, dominators
+ * and loop depths, made anew; unreachable blocks go, with their edges and the
+ * phis' inputs. A loop with two entries makes the graph fail. */
 void ir_sort_blocks(struct ir_graph *g);
+bool ir_dominates(const struct ir_block *a, const struct ir_block *b);
 bool ir_has_effect(const struct ir_node *n); /* must stay though unused */
 bool ir_fails(const struct ir_node *n);      /* may deoptimise */
 const char *ir_name(enum ir_op op);

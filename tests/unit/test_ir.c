@@ -1,0 +1,301 @@
+/*
+ * test_ir.c - graphs: made by hand, ordered, changed, and found broken when
+ * they are; then what the builder makes of methods.
+ */
+#include "vm/jit/ir.h"
+
+#include "tests/unit/tiny_code.h"
+
+static struct ir_graph *g;
+
+static int set_up(void **state)
+{
+    if (make_vm(true) || !vm->jit)
+        return -1;
+    g = ir_new_graph(vm, code(SISTA, 2, 1, CODE(81, 92)));
+    return g ? 0 : -1;
+}
+
+static int end(void **state)
+{
+    ir_free_graph(g);
+    return tear_down(state);
+}
+
+static struct ir_node *add(struct ir_block *b, enum ir_op op,
+                           struct ir_node *x, struct ir_node *y)
+{
+    struct ir_node *inputs[2] = { x, y };
+
+    return ir_add(g, b, op, x ? y ? 2 : 1 : 0, inputs);
+}
+
+static struct ir_node *integer(int i) { return ir_constant(g, int_oop(i)); }
+
+static void go(struct ir_block *from, struct ir_block *to)
+{
+    add(from, IR_GOTO, NULL, NULL);
+    ir_add_edge(g, from, to);
+}
+
+static void branch(struct ir_block *from, struct ir_node *n,
+                   struct ir_block *yes, struct ir_block *no)
+{
+    add(from, IR_BRANCH, n, NULL);
+    ir_add_edge(g, from, yes);
+    ir_add_edge(g, from, no);
+}
+
+static void assert_sound(void)
+{
+    const char *why;
+
+    ir_sort_blocks(g);
+    why = ir_verify(g);
+    if (why)
+        ir_print(g);
+    assert_string_equal(why ? why : "sound", "sound");
+}
+
+static struct ir_state *state_of(struct ir_node *value)
+{
+    struct ir_state *s = ir_take(g, sizeof *s);
+
+    s->method = g->method;
+    s->bytecode = code_first_pc(g->method);
+    s->receiver = integer(0);
+    s->values = ir_take(g, sizeof *s->values);
+    s->values[0] = value;
+    s->num_temps = 1;
+    return s;
+}
+
+/* i := 0. [i < 10] whileTrue: [i := i + 1]. ^ i */
+struct loop {
+    struct ir_block *head, *body, *exit;
+    struct ir_node *i, *sum;
+};
+
+static struct loop make_loop(void)
+{
+    struct loop l = { .head = ir_new_block(g), .body = ir_new_block(g),
+                      .exit = ir_new_block(g) };
+    struct ir_node *zero = integer(0), *one = integer(1), *ten = integer(10);
+
+    go(g->entry, l.head);
+    l.i = add(l.head, IR_PHI, zero, NULL);
+    l.i->type = TYPE_INT;
+    branch(l.head, add(l.head, IR_COMPARE, l.i, ten), l.exit, l.body);
+    l.sum = add(l.body, IR_ADD, l.i, one);
+    l.sum->state = state_of(l.i);
+    ir_add_input(g, l.i, l.sum);
+    go(l.body, l.head);
+    add(l.exit, IR_RETURN, l.i, NULL);
+    return l;
+}
+
+/* --- making and changing --- */
+
+static void a_constant_has_one_node(void **state)
+{
+    assert_ptr_equal(integer(7), integer(7));
+    assert_ptr_not_equal(integer(7), integer(8));
+    assert_int_equal(integer(7)->type, TYPE_INT);
+    assert_int_equal(ir_constant(g, vm->heap.true_)->type, TYPE_BOOLEAN);
+}
+
+static void a_loop_is_found(void **state)
+{
+    struct loop l = make_loop();
+
+    assert_sound();
+    assert_true(l.head->is_loop);
+    assert_int_equal(l.head->loop_depth, 1);
+    assert_int_equal(l.body->loop_depth, 1);
+    assert_int_equal(l.exit->loop_depth, 0);
+    assert_ptr_equal(l.exit->dominator, l.head);
+    /* the loop's blocks are neighbours */
+    assert_int_equal(l.body->id, l.head->id + 1);
+}
+
+static void loops_in_loops_are_deeper(void **state)
+{
+    struct ir_block *b[6];
+    struct ir_node *t = ir_constant(g, vm->heap.true_);
+    int i;
+
+    for (i = 0; i < 6; i++)
+        b[i] = ir_new_block(g);
+    go(g->entry, b[0]);
+    go(b[0], b[1]);
+    branch(b[1], t, b[2], b[3]);
+    go(b[2], b[1]);
+    branch(b[3], t, b[4], b[5]);
+    go(b[5], b[0]);
+    add(b[4], IR_RETURN, t, NULL);
+    assert_sound();
+    assert_int_equal(b[0]->loop_depth, 1);
+    assert_int_equal(b[1]->loop_depth, 2);
+    assert_int_equal(b[2]->loop_depth, 2);
+    assert_int_equal(b[3]->loop_depth, 1);
+    assert_int_equal(b[4]->loop_depth, 0);
+}
+
+static void a_loop_with_two_entries_is_refused(void **state)
+{
+    struct ir_block *a = ir_new_block(g), *b = ir_new_block(g);
+    struct ir_block *ea = ir_new_block(g), *eb = ir_new_block(g);
+
+    branch(g->entry, ir_constant(g, vm->heap.true_), ea, eb);
+    go(ea, a);
+    go(eb, b);
+    go(a, b);
+    go(b, a);
+    ir_sort_blocks(g);
+    assert_true(g->failed);
+}
+
+static void unreachable_blocks_go_with_their_edges(void **state)
+{
+    struct ir_block *dead = ir_new_block(g), *end = ir_new_block(g);
+    struct ir_node *phi;
+
+    go(dead, end);
+    go(g->entry, end);
+    phi = add(end, IR_PHI, integer(1), integer(2));
+    add(end, IR_RETURN, phi, NULL);
+    assert_sound();
+    assert_int_equal(g->num_blocks, 2);
+    assert_int_equal(end->num_predecessors, 1);
+    assert_int_equal(phi->num_inputs, 1);
+    assert_ptr_equal(phi->inputs[0], integer(2));
+}
+
+static void replacing_reaches_inputs_and_states(void **state)
+{
+    struct loop l = make_loop();
+    struct ir_node *seven = integer(7);
+
+    ir_sort_blocks(g);
+    ir_replace(g, l.i, seven);
+    assert_ptr_equal(l.sum->inputs[0], seven);
+    assert_ptr_equal(l.sum->state->values[0], seven);
+    assert_ptr_equal(l.exit->last->inputs[0], seven);
+}
+
+static void marked_nodes_are_replaced_at_once(void **state)
+{
+    struct loop l = make_loop();
+    struct ir_node *other = add(l.body, IR_PHI, NULL, NULL);
+
+    ir_sort_blocks(g);
+    other->same_as = integer(3);
+    l.i->same_as = other;
+    ir_replace_marked(g);
+    assert_ptr_equal(l.exit->last->inputs[0], integer(3));
+    assert_null(l.i->block);
+}
+
+static void uses_are_those_of_inputs_and_states(void **state)
+{
+    struct loop l = make_loop();
+
+    ir_sort_blocks(g);
+    ir_count_uses(g);
+    assert_int_equal(l.i->uses, 4); /* <, +, its state, ^ */
+    assert_int_equal(l.sum->uses, 1);
+}
+
+static void too_large_a_graph_fails(void **state)
+{
+    unsigned i;
+
+    for (i = 0; i <= IR_MAX_NODES; i++)
+        assert_non_null(add(g->entry, IR_RECEIVER, NULL, NULL));
+    assert_true(g->failed);
+    assert_non_null(ir_verify(g));
+}
+
+/* --- what is broken is found --- */
+
+static void broken(void)
+{
+    ir_sort_blocks(g);
+    assert_non_null(ir_verify(g));
+}
+
+static void a_use_before_its_definition_is_found(void **state)
+{
+    struct loop l = make_loop();
+
+    l.exit->last->inputs[0] = l.sum;
+    broken();
+}
+
+static void a_missing_state_is_found(void **state)
+{
+    make_loop().sum->state = NULL;
+    broken();
+}
+
+static void a_state_from_the_future_is_found(void **state)
+{
+    struct loop l = make_loop();
+
+    l.sum->state->values[0] = add(l.exit, IR_RECEIVER, NULL, NULL);
+    broken();
+}
+
+static void a_phi_too_short_is_found(void **state)
+{
+    make_loop().i->num_inputs = 1;
+    broken();
+}
+
+static void a_block_without_end_is_found(void **state)
+{
+    ir_remove(make_loop().exit->last);
+    broken();
+}
+
+static void an_operand_that_is_no_integer_is_found(void **state)
+{
+    struct loop l = make_loop();
+
+    l.sum->inputs[1] = ir_constant(g, vm->heap.nil);
+    broken();
+}
+
+static void an_object_without_fields_is_found(void **state)
+{
+    struct loop l = make_loop();
+
+    l.sum->state->values[0] = add(NULL, IR_OBJECT, NULL, NULL);
+    broken();
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_constant_has_one_node),
+        TEST(a_loop_is_found),
+        TEST(loops_in_loops_are_deeper),
+        TEST(a_loop_with_two_entries_is_refused),
+        TEST(unreachable_blocks_go_with_their_edges),
+        TEST(replacing_reaches_inputs_and_states),
+        TEST(marked_nodes_are_replaced_at_once),
+        TEST(uses_are_those_of_inputs_and_states),
+        TEST(too_large_a_graph_fails),
+        TEST(a_use_before_its_definition_is_found),
+        TEST(a_missing_state_is_found),
+        TEST(a_state_from_the_future_is_found),
+        TEST(a_phi_too_short_is_found),
+        TEST(a_block_without_end_is_found),
+        TEST(an_operand_that_is_no_integer_is_found),
+        TEST(an_object_without_fields_is_found),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
