@@ -119,6 +119,10 @@ static void memory(void **state)
     asm_load8(&a, RAX, AT_INDEX(RDX, RCX, 1, 8)),
         reads("movzx eax,BYTE PTR [rdx+rcx*1+0x8]");
     asm_store(&a, AT(RBP, -24), RSI), reads("mov QWORD PTR [rbp-0x18],rsi");
+    asm_load16(&a, R9, AT_INDEX(RDX, RCX, 2, 8)),
+        reads("movzx r9d,WORD PTR [rdx+rcx*2+0x8]");
+    asm_store16(&a, AT_INDEX(RDX, R9, 2, 8), R8),
+        reads("mov WORD PTR [rdx+r9*2+0x8],r8w");
     asm_store32(&a, AT(RBX, 64), RSI), reads("mov DWORD PTR [rbx+0x40],esi");
     asm_store8(&a, AT_INDEX(RDX, RCX, 1, 8), RSI),
         reads("mov BYTE PTR [rdx+rcx*1+0x8],sil");
@@ -199,6 +203,40 @@ static void doubles(void **state)
     asm_int_to_double(&a, 0, R10), reads("cvtsi2sd xmm0,r10");
     asm_double_to_int(&a, R11, 0), reads("cvttsd2si r11,xmm0");
     asm_compare_doubles(&a, 1, 0), reads("ucomisd xmm1,xmm0");
+    asm_to_xmm(&a, 12, RAX), reads("movq xmm12,rax");
+    asm_from_xmm(&a, R14, 9), reads("movq r14,xmm9");
+    asm_sse(&a, SUBSD, 8, 15), reads("subsd xmm8,xmm15");
+    asm_sse(&a, SQRTSD, 2, 10), reads("sqrtsd xmm2,xmm10");
+    asm_int_to_double(&a, 13, R9), reads("cvtsi2sd xmm13,r9");
+    asm_double_to_int(&a, RAX, 14), reads("cvttsd2si rax,xmm14");
+    asm_compare_doubles(&a, 2, 11), reads("ucomisd xmm2,xmm11");
+    asm_mov_double(&a, 3, 12), reads("movaps xmm3,xmm12");
+    asm_xor_doubles(&a, 9, 0), reads("xorpd xmm9,xmm0");
+    asm_load_double(&a, 4, AT(RAX, 8)),
+        reads("movsd xmm4,QWORD PTR [rax+0x8]");
+    asm_load_double(&a, 15, AT_INDEX(R12, R9, 8, 8)),
+        reads("movsd xmm15,QWORD PTR [r12+r9*8+0x8]");
+    asm_store_double(&a, AT(RBP, -56), 10),
+        reads("movsd QWORD PTR [rbp-0x38],xmm10");
+    asm_sse_load(&a, MULSD, 8, AT(RBP, -64)),
+        reads("mulsd xmm8,QWORD PTR [rbp-0x40]");
+    check();
+}
+
+static void words_behind_code(void **state)
+{
+    struct label data = LABEL_INIT;
+
+    start();
+    asm_load_double_label(&a, 3, &data),
+        reads("movsd xmm3,QWORD PTR [rip+0x18]");
+    asm_sse_label(&a, ADDSD, 9, &data),
+        reads("addsd xmm9,QWORD PTR [rip+0xf]");
+    asm_alu_label(&a, ADD, R10, &data),
+        reads("add r10,QWORD PTR [rip+0x8]");
+    asm_align_nops(&a, 16), reads("nop DWORD PTR [rax+rax*1+0x0]");
+    asm_bind(&a, &data);
+    asm_ret(&a, 0), reads("ret");
     check();
 }
 
@@ -256,6 +294,7 @@ int main(void)
         cmocka_unit_test(stack),
         cmocka_unit_test(arithmetic),
         cmocka_unit_test(doubles),
+        cmocka_unit_test(words_behind_code),
         cmocka_unit_test(jumps),
         cmocka_unit_test(full_room),
     };

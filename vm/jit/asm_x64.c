@@ -45,6 +45,24 @@ void asm_align(struct assembler *a, uint32_t to)
         asm_byte(a, 0xcc);
 }
 
+void asm_align_nops(struct assembler *a, uint32_t to)
+{
+    static const uint8_t nops[][8] = {
+        { 0x90 }, { 0x66, 0x90 }, { 0x0f, 0x1f, 0 }, { 0x0f, 0x1f, 0x40, 0 },
+        { 0x0f, 0x1f, 0x44, 0, 0 }, { 0x66, 0x0f, 0x1f, 0x44, 0, 0 },
+        { 0x0f, 0x1f, 0x80, 0, 0, 0, 0 },
+        { 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0 },
+    };
+    uint32_t n, i;
+
+    while (a->used % to && !a->full) {
+        n = to - a->used % to;
+        n = n > 8 ? 8 : n;
+        for (i = 0; i < n; i++)
+            asm_byte(a, nops[n - 1][i]);
+    }
+}
+
 /* --- operands --- */
 
 static void rex(struct assembler *a, unsigned w, unsigned reg, unsigned index,
@@ -274,6 +292,14 @@ void asm_load8(struct assembler *a, enum reg to, struct mem m)
     mod_rm(a, to, m);
 }
 
+void asm_load16(struct assembler *a, enum reg to, struct mem m)
+{
+    rex(a, 0, to, m.index, m.base, false);
+    asm_byte(a, 0x0f);
+    asm_byte(a, 0xb7);
+    mod_rm(a, to, m);
+}
+
 void asm_store(struct assembler *a, struct mem m, enum reg from)
 {
     op_rm(a, true, 0x89, from, m);
@@ -289,6 +315,12 @@ void asm_store8(struct assembler *a, struct mem m, enum reg from)
     rex(a, 0, from, m.index, m.base, from >= 4); /* sil, not dh */
     asm_byte(a, 0x88);
     mod_rm(a, from, m);
+}
+
+void asm_store16(struct assembler *a, struct mem m, enum reg from)
+{
+    asm_byte(a, 0x66);
+    op_rm(a, false, 0x89, from, m);
 }
 
 void asm_store_imm(struct assembler *a, struct mem m, int32_t value)
@@ -404,6 +436,13 @@ void asm_alu_imm32(struct assembler *a, enum alu op, enum reg to, int32_t v)
 void asm_alu_load(struct assembler *a, enum alu op, enum reg to, struct mem m)
 {
     op_rm(a, true, op << 3 | 3, to, m);
+}
+
+void asm_alu_label(struct assembler *a, enum alu op, enum reg to,
+                   struct label *l)
+{
+    rex(a, 1, to, NO_REG, NO_REG, false);
+    rip_operand(a, op << 3 | 3, to, l);
 }
 
 void asm_alu_mem_imm(struct assembler *a, enum alu op, struct mem m,
@@ -542,4 +581,66 @@ void asm_double_to_int(struct assembler *a, enum reg to, unsigned xmm)
 void asm_compare_doubles(struct assembler *a, unsigned x, unsigned y)
 {
     sse_rr(a, 0x66, false, 0x2e, x, y);
+}
+
+/* --- doubles in memory --- */
+
+static void sse_rm(struct assembler *a, unsigned prefix, unsigned op,
+                   unsigned reg, struct mem m)
+{
+    asm_byte(a, prefix);
+    rex(a, 0, reg, m.index, m.base, false);
+    asm_byte(a, 0x0f);
+    asm_byte(a, op);
+    mod_rm(a, reg, m);
+}
+
+static void sse_label(struct assembler *a, unsigned op, unsigned reg,
+                      struct label *l)
+{
+    asm_byte(a, 0xf2);
+    rex(a, 0, reg, NO_REG, NO_REG, false);
+    asm_byte(a, 0x0f);
+    rip_operand(a, op, reg, l);
+}
+
+void asm_sse_load(struct assembler *a, enum sse op, unsigned to, struct mem m)
+{
+    sse_rm(a, 0xf2, op, to, m);
+}
+
+void asm_sse_label(struct assembler *a, enum sse op, unsigned to,
+                   struct label *l)
+{
+    sse_label(a, op, to, l);
+}
+
+void asm_mov_double(struct assembler *a, unsigned to, unsigned from)
+{
+    if (to == from)
+        return;
+    rex(a, 0, to, NO_REG, from, false); /* movaps: the whole register */
+    asm_byte(a, 0x0f);
+    asm_byte(a, 0x28);
+    mod_rr(a, to, from);
+}
+
+void asm_load_double(struct assembler *a, unsigned to, struct mem m)
+{
+    sse_rm(a, 0xf2, 0x10, to, m);
+}
+
+void asm_load_double_label(struct assembler *a, unsigned to, struct label *l)
+{
+    sse_label(a, 0x10, to, l);
+}
+
+void asm_store_double(struct assembler *a, struct mem m, unsigned from)
+{
+    sse_rm(a, 0xf2, 0x11, from, m);
+}
+
+void asm_xor_doubles(struct assembler *a, unsigned to, unsigned from)
+{
+    sse_rr(a, 0x66, false, 0x57, to, from);
 }

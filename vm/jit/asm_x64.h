@@ -61,6 +61,8 @@ struct assembler {
 void asm_init(struct assembler *a, uint8_t *out, const uint8_t *exec,
               uint32_t room);
 void asm_align(struct assembler *a, uint32_t to);
+/* The same where control comes through. */
+void asm_align_nops(struct assembler *a, uint32_t to);
 void asm_byte(struct assembler *a, unsigned byte);
 void asm_word(struct assembler *a, uint64_t word);
 
@@ -86,9 +88,11 @@ void asm_imm32(struct assembler *a, enum reg to, uint32_t value);
 void asm_load(struct assembler *a, enum reg to, struct mem m);
 void asm_load32(struct assembler *a, enum reg to, struct mem m);
 void asm_load8(struct assembler *a, enum reg to, struct mem m);
+void asm_load16(struct assembler *a, enum reg to, struct mem m);
 void asm_store(struct assembler *a, struct mem m, enum reg from);
 void asm_store32(struct assembler *a, struct mem m, enum reg from);
 void asm_store8(struct assembler *a, struct mem m, enum reg from);
+void asm_store16(struct assembler *a, struct mem m, enum reg from);
 void asm_store_imm(struct assembler *a, struct mem m, int32_t value);
 void asm_store8_imm(struct assembler *a, struct mem m, unsigned value);
 void asm_lea(struct assembler *a, enum reg to, struct mem m);
@@ -129,10 +133,24 @@ void asm_cmov_load(struct assembler *a, enum cond c, enum reg to,
 void asm_xchg(struct assembler *a, enum reg x, enum reg y);
 void asm_trap(struct assembler *a);
 
-/* Doubles; registers are xmm0 to xmm7. */
+/* `to` op a word behind the code, and of doubles. */
+void asm_alu_label(struct assembler *a, enum alu op, enum reg to,
+                   struct label *l);
+
+/* Doubles; registers are xmm0 to xmm15. */
 void asm_to_xmm(struct assembler *a, unsigned xmm, enum reg from);
 void asm_from_xmm(struct assembler *a, enum reg to, unsigned xmm);
 void asm_sse(struct assembler *a, enum sse op, unsigned to, unsigned from);
 void asm_int_to_double(struct assembler *a, unsigned xmm, enum reg from);
 void asm_double_to_int(struct assembler *a, enum reg to, unsigned xmm);
 void asm_compare_doubles(struct assembler *a, unsigned x, unsigned y);
+void asm_sse_load(struct assembler *a, enum sse op, unsigned to,
+                  struct mem m);
+void asm_sse_label(struct assembler *a, enum sse op, unsigned to,
+                   struct label *l);
+void asm_mov_double(struct assembler *a, unsigned to, unsigned from);
+void asm_load_double(struct assembler *a, unsigned to, struct mem m);
+void asm_load_double_label(struct assembler *a, unsigned to,
+                           struct label *l);
+void asm_store_double(struct assembler *a, struct mem m, unsigned from);
+void asm_xor_doubles(struct assembler *a, unsigned to, unsigned from);

@@ -223,32 +223,17 @@ static void push_remote(struct compiler *c)
 
 /* --- stores --- */
 
-/* The value in x is young: is the object in y neither that nor remembered? */
 static void slow_barrier(struct compiler *c, struct slow *s)
 {
-    asm_mov(&c->a, R10, s->y);
-    asm_alu_load(&c->a, SUB, R10, HEAP(new_start));
-    asm_alu_load(&c->a, CMP, R10, HEAP(new_size));
-    asm_jcc(&c->a, IF_BELOW, &s->out);
-    asm_test_mem8_imm(&c->a, AT(s->y, 3), HDR_REMEMBERED >> 24);
-    asm_jcc(&c->a, IF_NOT_EQUAL, &s->out);
-    asm_push(&c->a, s->y);
-    asm_call_to(&c->a, c->j->stubs.remember);
-    asm_jmp(&c->a, &s->out);
+    emit_barrier_rest(c->vm, &c->a, s->y, &s->out);
 }
 
 void emit_barrier(struct compiler *c, enum reg x, enum reg y)
 {
     struct slow *s = new_slow(c, slow_barrier);
 
-    s->x = x;
     s->y = y;
-    asm_test8_imm(&c->a, x, TAG_MASK);
-    asm_jcc(&c->a, IF_NOT_EQUAL, &s->out);
-    asm_mov(&c->a, R10, x);
-    asm_alu_load(&c->a, SUB, R10, HEAP(new_start));
-    asm_alu_load(&c->a, CMP, R10, HEAP(new_size));
-    asm_jcc(&c->a, IF_BELOW, &s->in);
+    emit_barrier_test(&c->a, x, y, &s->in, &s->out);
     asm_bind(&c->a, &s->out);
 }
 

@@ -126,24 +126,13 @@ static void prim_code_at(struct compiler *c, struct label *no, bool string)
 /* rax was stored into the object in rdx. */
 static void barrier(struct compiler *c)
 {
-    struct assembler *a = &c->a;
-    struct label done = LABEL_INIT;
+    struct label in = LABEL_INIT, done = LABEL_INIT;
 
-    asm_test8_imm(a, RAX, TAG_MASK);
-    asm_jcc(a, IF_NOT_EQUAL, &done);
-    asm_mov(a, R10, RAX);
-    asm_alu_load(a, SUB, R10, HEAP(new_start));
-    asm_alu_load(a, CMP, R10, HEAP(new_size));
-    asm_jcc(a, IF_NOT_BELOW, &done);
-    asm_mov(a, R10, RDX);
-    asm_alu_load(a, SUB, R10, HEAP(new_start));
-    asm_alu_load(a, CMP, R10, HEAP(new_size));
-    asm_jcc(a, IF_BELOW, &done);
-    asm_test_mem8_imm(a, AT(RDX, 3), HDR_REMEMBERED >> 24);
-    asm_jcc(a, IF_NOT_EQUAL, &done);
-    asm_push(a, RDX);
-    asm_call_to(a, c->j->stubs.remember);
-    asm_bind(a, &done);
+    emit_barrier_test(&c->a, RAX, RDX, &in, &done);
+    asm_jmp(&c->a, &done);
+    asm_bind(&c->a, &in);
+    emit_barrier_rest(c->vm, &c->a, RDX, &done);
+    asm_bind(&c->a, &done);
 }
 
 static void prim_code_at_put(struct compiler *c, struct label *no,

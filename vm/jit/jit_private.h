@@ -47,7 +47,11 @@ enum point_kind {
 };
 
 struct compiler;
+struct optimised; /* deopt.h */
 
+/* In optimised code, which knows no bytecodes of its own, `selector` is a
+ * place in the pool, and `bytecode` of a super send that of the class whose
+ * superclass it starts in. */
 struct point {
     uint32_t native;   /* offset of the return address in the code */
     uint32_t bytecode; /* offset in the body of what is executed next */
@@ -74,6 +78,7 @@ struct jit_code {
     struct point *points;
     bool young;         /* the pool may have young oops */
     bool forgotten;     /* nothing new may run it */
+    struct optimised *optimised; /* of the second tier's code, else NULL */
     struct jit_code *next; /* in its bucket */
 };
 
@@ -212,6 +217,13 @@ void jit_list(struct vm *vm, const struct jit_code *c, uint32_t limit);
 void stubs_make(struct vm *vm, struct assembler *a);
 /* Compares the receiver's class in rdx to ecx, leaves it in eax. */
 void emit_class_index(struct assembler *a);
+/* The oop in x was stored into the object in y: jumps to `in` if that may
+ * need remembering. Spoils r10. */
+void emit_barrier_test(struct assembler *a, enum reg x, enum reg y,
+                       struct label *in, struct label *out);
+/* ... which is done there, and ends with a jump to `out`. */
+void emit_barrier_rest(struct vm *vm, struct assembler *a, enum reg y,
+                       struct label *out);
 
 /* --- jit_frames.c --- */
 

@@ -315,14 +315,29 @@ static void interpret_method(struct vm *vm, const struct cache_entry *e,
     vm_finish_primitive(vm, NULL, argc, PRIM_EXECUTE);
 }
 
-static oop point_selector(struct vm *vm, const struct point *p, oop method)
+static oop point_selector(struct vm *vm, const struct point *p,
+                          const struct jit_code *caller)
 {
     oop special;
 
+    if (caller->optimised)
+        return caller->pool[p->selector];
     if (p->kind != POINT_SPECIAL)
-        return heap_follow(code_literal(method, p->selector));
+        return heap_follow(code_literal(caller->method, p->selector));
     special = heap_special(&vm->heap, SPL_SPECIAL_SELECTORS);
     return heap_follow(slot(special, 2u * p->selector));
+}
+
+/* Where the lookup of a send begins. */
+static oop point_class(struct vm *vm, const struct point *p,
+                       const struct jit_code *caller, oop receiver)
+{
+    if (p->kind != POINT_SUPER)
+        return heap_class_of(&vm->heap, receiver);
+    if (caller->optimised)
+        return heap_follow(slot(caller->pool[p->bytecode],
+                                CLASS_SUPERCLASS));
+    return slow_super_class(vm, caller->method);
 }
 
 /* A send whose cache did not fit: its native return address is vm->pc.
@@ -336,13 +351,12 @@ uint8_t *jit_miss(struct vm *vm)
     struct jit_code *caller = zone_at(vm, site), *code;
     struct point *p = (struct point *)(uintptr_t)point_at(caller, site);
     int argc = p->argc;
-    oop selector = point_selector(vm, p, caller->method), class;
+    oop selector = point_selector(vm, p, caller), class;
     uint32_t tag;
     struct cache_entry *found, e;
 
     j->stats.misses++;
-    class = p->kind == POINT_SUPER ? slow_super_class(vm, caller->method)
-                                   : heap_class_of(&vm->heap, vm->sp[argc]);
+    class = point_class(vm, p, caller, vm->sp[argc]);
     found = vm_find_method(vm, selector, class, &argc);
     e = *found;
     code = jit_code_for(vm, e.method);

@@ -6,7 +6,7 @@
  *   a transition  the registers go into the vm, C may collect, build frames,
  *                 switch processes; `resume` goes on with what the vm says
  *   a leaf        C moves nothing; arguments are pushed, the result replaces
- *                 the first one, and all registers are kept
+ *                 the first one, and all registers are kept but xmm0, xmm1
  *   a primitive   as prim.h says
  * r10 and r11 are nobody's: stubs of arithmetic use no others.
  */
@@ -173,16 +173,19 @@ static void make_primitive(struct jit_stubs *s, struct assembler *a)
 
 static const enum reg volatile_regs[] = { RAX, RCX, RDX, RSI, RDI,
                                           R8,  R9,  R10, R11 };
-enum { NUM_VOLATILE = 9 };
+enum { NUM_VOLATILE = 9, XMM_KEPT = 2, NUM_XMM_KEPT = 14 };
 
 static uint8_t *leaf(struct assembler *a, const void *function, int args,
                      bool answers)
 {
     uint8_t *start = here(a);
-    int i, first = 8 * (NUM_VOLATILE + args);
+    int i, first = 8 * (NUM_XMM_KEPT + NUM_VOLATILE + args);
 
     for (i = 0; i < NUM_VOLATILE; i++)
         asm_push(a, volatile_regs[i]);
+    asm_alu_imm(a, SUB, RSP, 8 * NUM_XMM_KEPT);
+    for (i = 0; i < NUM_XMM_KEPT; i++)
+        asm_store_double(a, AT(RSP, 8 * i), (unsigned)(XMM_KEPT + i));
     asm_load(a, RSI, AT(RSP, first));
     if (args > 1)
         asm_load(a, RDX, AT(RSP, first - 8));
@@ -193,6 +196,9 @@ static uint8_t *leaf(struct assembler *a, const void *function, int args,
     asm_load(a, RSP, VM(sp));
     if (answers)
         asm_store(a, AT(RSP, first), RAX);
+    for (i = 0; i < NUM_XMM_KEPT; i++)
+        asm_load_double(a, (unsigned)(XMM_KEPT + i), AT(RSP, 8 * i));
+    asm_alu_imm(a, ADD, RSP, 8 * NUM_XMM_KEPT);
     for (i = NUM_VOLATILE; i-- > 0;)
         asm_pop(a, volatile_regs[i]);
     asm_ret(a, (unsigned)(8 * (args - (answers ? 1 : 0))));
@@ -423,6 +429,34 @@ void emit_class_index(struct assembler *a)
     asm_load32(a, RAX, AT(RDX, 0));
     asm_alu_imm32(a, AND, RAX, HDR_CLASS_MASK);
     asm_here_short(a, immediate);
+}
+
+/* The collector's write barrier, second part: is the object in y neither
+ * young nor remembered? */
+void emit_barrier_rest(struct vm *vm, struct assembler *a, enum reg y,
+                       struct label *out)
+{
+    asm_mov(a, R10, y);
+    asm_alu_load(a, SUB, R10, HEAP(new_start));
+    asm_alu_load(a, CMP, R10, HEAP(new_size));
+    asm_jcc(a, IF_BELOW, out);
+    asm_test_mem8_imm(a, AT(y, 3), HDR_REMEMBERED >> 24);
+    asm_jcc(a, IF_NOT_EQUAL, out);
+    asm_push(a, y);
+    asm_call_to(a, vm->jit->stubs.remember);
+    asm_jmp(a, out);
+}
+
+/* First part: is the value in x young? */
+void emit_barrier_test(struct assembler *a, enum reg x, enum reg y,
+                       struct label *in, struct label *out)
+{
+    asm_test8_imm(a, x, TAG_MASK);
+    asm_jcc(a, IF_NOT_EQUAL, out);
+    asm_mov(a, R10, x);
+    asm_alu_load(a, SUB, R10, HEAP(new_start));
+    asm_alu_load(a, CMP, R10, HEAP(new_size));
+    asm_jcc(a, IF_BELOW, in);
 }
 
 #define TRANSITION(f) transition(s, a, (const void *)(uintptr_t)(f))
