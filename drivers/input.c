@@ -6,10 +6,15 @@
  */
 #include "drivers/input.h"
 
-#include "kernel/irq.h"
-#include "kernel/work.h"
+#include <stddef.h>
 
-enum { QUEUE = 256, LED_WORKS = 4 };
+#include "drivers/keymap.h"
+#include "kernel/irq.h"
+
+enum {
+    QUEUE = 256, LED_WORKS = 4,
+    REPEAT_DELAY_USECS = 500 * 1000, REPEAT_USECS = 33 * 1000,
+};
 
 static struct input_event queue[QUEUE];
 static volatile unsigned head, tail;
@@ -61,6 +66,44 @@ bool input_next(struct input_event *e)
 }
 
 bool input_waiting(void) { return head != tail; }
+
+/* --- keys that repeat --- */
+
+static void report_key(uint8_t usage, bool down)
+{
+    struct input_event e = { .type = INPUT_KEY };
+
+    e.key.usage = usage;
+    e.key.down = down;
+    input_report(&e);
+}
+
+static void repeat(struct work *w)
+{
+    struct input_repeat *r =
+        (void *)((char *)w - offsetof(struct input_repeat, work));
+    bool on = irq_save();
+
+    if (r->usage) {
+        report_key(r->usage, true);
+        work_post(w, REPEAT_USECS);
+    }
+    irq_restore(on);
+}
+
+void input_key(struct input_repeat *r, uint8_t usage, bool down)
+{
+    report_key(usage, down);
+    if (down && !keymap_modifier(usage)) {
+        r->work.run = repeat;
+        r->usage = usage;
+        work_cancel(&r->work);
+        work_post(&r->work, REPEAT_DELAY_USECS);
+    } else if (!down && usage == r->usage) {
+        r->usage = 0;
+        work_cancel(&r->work);
+    }
+}
 
 /* --- lamps --- */
 

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernel/work.h"
+
 enum input_type { INPUT_KEY, INPUT_POINTER };
 
 enum {
@@ -37,6 +39,13 @@ enum { INPUT_LED_NUM = 1, INPUT_LED_CAPS = 2, INPUT_LED_SCROLL = 4 };
 
 /* From a driver; any context. A full queue drops the newest. */
 void input_report(const struct input_event *e);
+/* A key of a keyboard that does not repeat by itself: the one pressed last
+ * repeats until it is let go. One struct, all zero at first, a keyboard. */
+struct input_repeat {
+    struct work work;
+    uint8_t usage; /* 0: none */
+};
+void input_key(struct input_repeat *r, uint8_t usage, bool down);
 /* The oldest event; false: none waiting. */
 bool input_next(struct input_event *e);
 bool input_waiting(void);
@@ -46,5 +55,4 @@ void input_set_leds(unsigned leds);
 unsigned input_leds(void);
 /* `w` is posted whenever they change (kernel/work.h); saying so twice is
  * harmless. */
-struct work;
 void input_on_leds(struct work *w);

@@ -42,3 +42,6 @@ bool keymap_select(const char *name);
 uint32_t keymap_character(uint8_t usage, unsigned modifiers);
 /* The modifier bit of a key, or 0. */
 unsigned keymap_modifier(uint8_t usage);
+/* The key with a scan code of set 1 without a prefix, as a HID usage; 0: none
+ * has it. */
+uint8_t keymap_usage(unsigned scan_code);

@@ -11,6 +11,7 @@
 #include "drivers/driver.h"
 #include "drivers/input.h"
 #include "drivers/keymap.h"
+#include "drivers/ps2.h"
 #include "kernel/clock.h"
 #include "kernel/cpu.h"
 #include "kernel/irq.h"
@@ -34,21 +35,7 @@ enum device_command {
 enum { KEYBOARD_IRQ = 1, MOUSE_IRQ = 12, ANSWER_USECS = 25000 };
 enum { MOUSE_PLAIN = 0, MOUSE_WHEEL = 3, MOUSE_FIVE_BUTTONS = 4 };
 
-/* HID usages of scan codes 0x00 to 0x58, and of those after 0xe0. */
-static const uint8_t usages[0x59] = {
-    0,    0x29, 0x1e, 0x1f, 0x20, 0x21, 0x22, 0x23, /* 00 */
-    0x24, 0x25, 0x26, 0x27, 0x2d, 0x2e, 0x2a, 0x2b, /* 08 */
-    0x14, 0x1a, 0x08, 0x15, 0x17, 0x1c, 0x18, 0x0c, /* 10 */
-    0x12, 0x13, 0x2f, 0x30, 0x28, 0xe0, 0x04, 0x16, /* 18 */
-    0x07, 0x09, 0x0a, 0x0b, 0x0d, 0x0e, 0x0f, 0x33, /* 20 */
-    0x34, 0x35, 0xe1, 0x31, 0x1d, 0x1b, 0x06, 0x19, /* 28 */
-    0x05, 0x11, 0x10, 0x36, 0x37, 0x38, 0xe5, 0x55, /* 30 */
-    0xe2, 0x2c, 0x39, 0x3a, 0x3b, 0x3c, 0x3d, 0x3e, /* 38 */
-    0x3f, 0x40, 0x41, 0x42, 0x43, 0x53, 0x47, 0x5f, /* 40 */
-    0x60, 0x61, 0x56, 0x5c, 0x5d, 0x5e, 0x57, 0x59, /* 48 */
-    0x5a, 0x5b, 0x62, 0x63, 0x46, 0,    0x64, 0x44, /* 50 */
-    0x45,                                           /* 58 */
-};
+/* HID usages of scan codes after 0xe0. */
 static const struct {
     uint8_t code, usage;
 } extended_usages[] = {
@@ -71,6 +58,8 @@ static struct {
     int kind;
     uint8_t packet[4];
     unsigned have;
+    bool present;
+    bool (*bell)(const struct input_event *e); /* ps2.h; NULL: none */
 } mouse;
 
 /* --- the controller --- */
@@ -169,8 +158,8 @@ static void keyboard_byte(uint8_t b)
     }
     if (keyboard.extended)
         report_key(extended_usage(code), !(b & 0x80));
-    else if (code < sizeof usages)
-        report_key(usages[code], !(b & 0x80));
+    else
+        report_key(keymap_usage(code), !(b & 0x80));
     keyboard.extended = false;
 }
 
@@ -193,7 +182,14 @@ static void report_packet(void)
         e.pointer.wheel = -((int8_t)(uint8_t)(p[3] << 4) >> 4);
         e.pointer.buttons |= p[3] >> 1 & (INPUT_BACK | INPUT_FORWARD);
     }
-    input_report(&e);
+    if (!mouse.bell || !mouse.bell(&e))
+        input_report(&e);
+}
+
+bool ps2_on_packet(bool (*bell)(const struct input_event *e))
+{
+    mouse.bell = bell;
+    return mouse.present;
 }
 
 static void mouse_byte(uint8_t b)
@@ -276,7 +272,7 @@ static int start(void)
     command(WRITE_CONFIG);
     write_data((uint8_t)config | CONFIG_TRANSLATE);
     have_keyboard = start_keyboard();
-    have_mouse = start_mouse();
+    have_mouse = mouse.present = start_mouse();
     if (have_keyboard)
         config |= CONFIG_KEYBOARD_IRQ;
     if (have_mouse)

@@ -24,7 +24,7 @@ enum {
 enum { F_VERSION_1_HIGH = 1 << 0 }; /* section 6 */
 enum { DESC_NEXT = 1, DESC_WRITE = 2 };
 enum {
-    QUEUE = 8, /* descriptors; a power of two, VIRTIO_PARTS are used */
+    LEAST_SLOTS = 4, /* VIRTIO_PARTS, as a power of two */
     NO_VECTOR = 0xffff,
     RESET_USECS = 5 * 1000 * 1000,
 };
@@ -46,17 +46,19 @@ struct descriptor {
     uint16_t flags, next;
 };
 
-struct virtio_rings { /* the queue, as the device sees it */
-    struct descriptor desc[QUEUE];
+/* The three parts of a queue, which the device is told of one by one: in a
+ * smaller queue it looks at the first entries of each. */
+struct virtio_rings {
+    struct descriptor desc[VIRTIO_SLOTS];
     struct {
-        uint16_t flags, index, ring[QUEUE], event;
+        uint16_t flags, index, ring[VIRTIO_SLOTS], event;
     } available;
     _Alignas(4) struct {
         uint16_t flags;
         volatile uint16_t index;
         struct {
             uint32_t id, length;
-        } ring[QUEUE];
+        } ring[VIRTIO_SLOTS];
         uint16_t event;
     } used;
 };
@@ -64,14 +66,15 @@ struct virtio_rings { /* the queue, as the device sees it */
 /* --- finding the registers: 4.1.4 --- */
 
 static volatile uint8_t *map_config(struct pci_device *dev, unsigned cap,
-                                    uint32_t least)
+                                    uint32_t least, uint32_t *length)
 {
     uint32_t offset = pci_read32(dev, cap + 8);
-    uint32_t length = pci_read32(dev, cap + 12);
     uint64_t bytes;
     volatile uint8_t *base = pci_map_bar(dev, pci_read8(dev, cap + 4), &bytes);
 
-    if (!base || length < least || offset > bytes || length > bytes - offset)
+    *length = pci_read32(dev, cap + 12);
+    if (!base || *length < least || offset > bytes ||
+        *length > bytes - offset)
         return NULL;
     return base + offset;
 }
@@ -79,23 +82,25 @@ static volatile uint8_t *map_config(struct pci_device *dev, unsigned cap,
 static int find_registers(struct virtio_device *v, struct pci_device *dev)
 {
     unsigned cap = 0;
+    uint32_t length;
 
     while ((cap = pci_find_capability(dev, PCI_CAP_VENDOR, cap)) != 0)
         switch (pci_read8(dev, cap + 3)) {
         case CFG_COMMON:
             if (!v->common)
                 v->common = (volatile void *)map_config(
-                    dev, cap, sizeof(struct virtio_common));
+                    dev, cap, sizeof(struct virtio_common), &length);
             break;
         case CFG_NOTIFY:
             v->notify_multiplier = pci_read32(dev, cap + 16);
-            v->notify_base = map_config(dev, cap, 2);
+            v->notify_base = map_config(dev, cap, 2,
+                                        &v->notify_bytes);
             break;
         case CFG_ISR:
-            v->isr = map_config(dev, cap, 1);
+            v->isr = map_config(dev, cap, 1, &length);
             break;
         case CFG_DEVICE:
-            v->config = map_config(dev, cap, 8);
+            v->config = map_config(dev, cap, 8, &v->config_bytes);
             break;
         }
     return v->common && v->notify_base && v->isr && v->config ? 0 : -ENODEV;
@@ -127,26 +132,46 @@ static int negotiate(struct virtio_device *v, uint32_t wanted)
     return c->status & STATUS_FEATURES_OK ? 0 : -ENODEV;
 }
 
-static int start_queue(struct virtio_device *v)
+/* The largest power of two that both sides can. */
+static unsigned slots_of(uint16_t offered)
+{
+    unsigned n = VIRTIO_SLOTS;
+
+    while (n > offered)
+        n /= 2;
+    return n;
+}
+
+static int start_queue(struct virtio_device *v, struct virtio_queue *q)
 {
     volatile struct virtio_common *c = v->common;
-    uint64_t phys = v->rings_phys;
+    uint64_t notify;
 
-    memset(v->rings, 0, sizeof *v->rings);
-    v->seen = 0;
-    c->msix_config = NO_VECTOR;
-    c->queue_select = v->queue;
-    if (c->queue_size < QUEUE)
+    memset(q->rings, 0, sizeof *q->rings);
+    q->seen = 0;
+    c->queue_select = (uint16_t)q->number;
+    q->size = slots_of(c->queue_size);
+    notify = (uint64_t)c->queue_notify_off * v->notify_multiplier;
+    if (q->size < LEAST_SLOTS || notify > v->notify_bytes - 2)
         return -ENODEV;
-    c->queue_size = QUEUE;
+    c->queue_size = (uint16_t)q->size;
     c->queue_msix = v->msix ? 0 : NO_VECTOR;
-    c->queue_desc = phys + offsetof(struct virtio_rings, desc);
-    c->queue_driver = phys + offsetof(struct virtio_rings, available);
-    c->queue_device = phys + offsetof(struct virtio_rings, used);
-    v->notify = (volatile void *)(v->notify_base +
-                                  c->queue_notify_off * v->notify_multiplier);
+    c->queue_desc = q->phys + offsetof(struct virtio_rings, desc);
+    c->queue_driver = q->phys + offsetof(struct virtio_rings, available);
+    c->queue_device = q->phys + offsetof(struct virtio_rings, used);
+    q->notify = (volatile void *)(v->notify_base + notify);
     c->queue_enable = 1;
     return 0;
+}
+
+static int start_queues(struct virtio_device *v)
+{
+    int error = 0;
+
+    v->common->msix_config = v->msix && v->interrupt ? 0 : NO_VECTOR;
+    for (unsigned i = 0; i < v->queue_count && !error; i++)
+        error = start_queue(v, &v->queues[i]);
+    return error;
 }
 
 /* After the reset the device leaves alone what it was given before. */
@@ -163,7 +188,7 @@ static int start(struct virtio_device *v, uint32_t wanted)
     c->status |= STATUS_DRIVER;
     error = negotiate(v, wanted);
     if (!error)
-        error = start_queue(v);
+        error = start_queues(v);
     c->status |= error ? STATUS_FAILED : STATUS_DRIVER_OK;
     return error;
 }
@@ -171,13 +196,15 @@ static int start(struct virtio_device *v, uint32_t wanted)
 /* Reading the ISR byte acknowledges a legacy interrupt (4.1.4.5). */
 static void interrupt(void *arg)
 {
-    const struct virtio_device *v = arg;
+    struct virtio_device *v = arg;
 
     (void)*v->isr;
+    if (v->interrupt)
+        v->interrupt(v);
 }
 
 int virtio_open(struct virtio_device *v, struct pci_device *dev,
-                uint32_t wanted, unsigned queue)
+                uint32_t wanted, unsigned first, unsigned count)
 {
     int error;
 
@@ -185,55 +212,140 @@ int virtio_open(struct virtio_device *v, struct pci_device *dev,
     error = find_registers(v, dev);
     if (error)
         return error;
-    v->rings = dma_alloc(sizeof *v->rings, &v->rings_phys);
-    if (!v->rings)
-        return -ENOMEM;
-    v->queue = queue;
+    for (unsigned i = 0; i < count; i++) {
+        struct virtio_queue *q = &v->queues[i];
+
+        q->number = first + i;
+        q->rings = dma_alloc(sizeof *q->rings, &q->phys);
+        if (!q->rings)
+            return -ENOMEM;
+    }
+    v->queue_count = count;
     pci_route_irq(dev, interrupt, v, &v->msix);
     return start(v, wanted);
 }
 
-/* --- a request --- */
+/* --- requests --- */
 
-static void fill_descriptors(struct virtio_rings *r,
-                             const struct virtio_part *parts, unsigned count)
+/* Makes the chain that begins with descriptor `head` available. */
+static void publish(struct virtio_queue *q, unsigned head)
 {
-    for (unsigned i = 0; i < count; i++)
-        r->desc[i] = (struct descriptor){
-            parts[i].phys, parts[i].bytes,
-            (uint16_t)((parts[i].in ? DESC_WRITE : 0) |
-                       (i + 1 < count ? DESC_NEXT : 0)),
-            (uint16_t)(i + 1),
-        };
+    struct virtio_rings *r = q->rings;
+
+    r->available.ring[r->available.index % q->size] = (uint16_t)head;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    r->available.index++;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    *q->notify = (uint16_t)q->number;
+}
+
+static struct descriptor describe(const struct virtio_part *p)
+{
+    return (struct descriptor){ p->phys, p->bytes,
+                                p->in ? DESC_WRITE : 0, 0 };
+}
+
+void virtio_hand_over(struct virtio_device *v,
+                      const struct virtio_part *parts, unsigned count)
+{
+    struct descriptor *d = v->queues[0].rings->desc;
+
+    if (v->broken)
+        return;
+    for (unsigned i = 0; i < count; i++) {
+        d[i] = describe(&parts[i]);
+        d[i].next = (uint16_t)(i + 1);
+        if (i + 1 < count)
+            d[i].flags |= DESC_NEXT;
+    }
+    publish(&v->queues[0], 0);
 }
 
 static bool is_done(void *arg)
 {
-    const struct virtio_device *v = arg;
+    const struct virtio_queue *q = arg;
 
-    return v->rings->used.index != v->seen;
+    return q->rings->used.index != q->seen;
 }
 
-int virtio_run(struct virtio_device *v, const struct virtio_part *parts,
-               unsigned count, uint64_t usecs)
+int virtio_wait(struct virtio_device *v, uint64_t usecs)
 {
-    struct virtio_rings *r = v->rings;
+    struct virtio_queue *q = &v->queues[0];
     int error;
 
     if (v->broken)
         return -EIO;
-    fill_descriptors(r, parts, count);
-    r->available.ring[r->available.index % QUEUE] = 0;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    r->available.index++;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    *v->notify = (uint16_t)v->queue;
-    error = irq_wait(is_done, v, usecs);
+    error = irq_wait(is_done, q, usecs);
     if (!error) {
-        v->seen = r->used.index;
+        q->seen = q->rings->used.index;
         return 0;
     }
     v->broken = start(v, v->features) != 0;
     klog("virtio: no answer, %s\n", v->broken ? "given up" : "started again");
     return error;
+}
+
+int virtio_run(struct virtio_device *v, const struct virtio_part *parts,
+               unsigned count, uint64_t usecs)
+{
+    virtio_hand_over(v, parts, count);
+    return virtio_wait(v, usecs);
+}
+
+/* --- buffers that the device keeps --- */
+
+void virtio_offer(struct virtio_device *v, struct virtio_queue *q,
+                  unsigned slot, const struct virtio_part *part)
+{
+    if (v->broken || slot >= q->size)
+        return;
+    q->rings->desc[slot] = describe(part);
+    publish(q, slot);
+}
+
+int virtio_taken(struct virtio_queue *q, uint32_t *bytes)
+{
+    while (is_done(q)) {
+        unsigned at = q->seen++ % q->size;
+        uint32_t id;
+
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        id = q->rings->used.ring[at].id;
+        *bytes = q->rings->used.ring[at].length;
+        if (id < q->size)
+            return (int)id;
+    }
+    return -1;
+}
+
+/* --- configuration --- */
+
+static bool has_config(const struct virtio_device *v, unsigned at,
+                       unsigned bytes)
+{
+    return at <= v->config_bytes && bytes <= v->config_bytes - at;
+}
+
+uint8_t virtio_config8(const struct virtio_device *v, unsigned at)
+{
+    return has_config(v, at, 1) ? v->config[at] : 0;
+}
+
+uint32_t virtio_config32(const struct virtio_device *v, unsigned at)
+{
+    return has_config(v, at, 4)
+               ? *(const volatile uint32_t *)(v->config + at) : 0;
+}
+
+void virtio_set_config8(struct virtio_device *v, unsigned at, uint8_t value)
+{
+    if (has_config(v, at, 1))
+        v->config[at] = value;
+}
+
+void virtio_set_config32(struct virtio_device *v, unsigned at,
+                         uint32_t value)
+{
+    if (has_config(v, at, 4))
+        *(volatile uint32_t *)(v->config + at) = value;
 }

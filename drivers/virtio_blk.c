@@ -101,7 +101,7 @@ static int virtio_probe(struct pci_device *dev)
         return -ENOMEM;
     snprintf(b->name, sizeof b->name, "virtio%u", disk_count++);
     error = virtio_open(&d->virtio, dev, F_FLUSH | F_READ_ONLY,
-                        QUEUE_REQUESTS);
+                        QUEUE_REQUESTS, 1);
     if (error)
         return error;
     capacity = (volatile uint32_t *)d->virtio.config;

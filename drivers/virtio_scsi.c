@@ -195,7 +195,7 @@ static int virtio_scsi_probe(struct pci_device *dev)
     if (!a->exchange || !a->bounce)
         return -ENOMEM;
     adapter_count++;
-    error = virtio_open(&a->virtio, dev, 0, QUEUE_REQUESTS);
+    error = virtio_open(&a->virtio, dev, 0, QUEUE_REQUESTS, 1);
     if (error)
         return error;
     last = *(volatile uint16_t *)(a->virtio.config + CONFIG_MAX_TARGET);

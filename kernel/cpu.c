@@ -37,6 +37,14 @@ bool cpu_has_no_execute(void)
     return r[3] >> 20 & 1;
 }
 
+bool cpu_is_virtual(void)
+{
+    uint32_t r[4];
+
+    cpuid(1, 0, r);
+    return r[2] >> 31;
+}
+
 const char *cpu_missing_feature(void)
 {
     static const struct {

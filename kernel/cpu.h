@@ -64,6 +64,13 @@ static inline void cpuid(uint32_t leaf, uint32_t sub, uint32_t r[4])
     __asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3])
                      : "a"(leaf), "c"(sub));
 }
+/* VMware's way to be called: r is eax, ebx, ecx, edx, before and after. */
+static inline void vmware_backdoor(uint32_t r[4])
+{
+    __asm__ volatile("inl %%dx, %%eax"
+                     : "+a"(r[0]), "+b"(r[1]), "+c"(r[2]), "+d"(r[3])
+                     : : "rsi", "rdi", "memory");
+}
 #define READ_CONTROL(reg)                                                    \
     static inline uint64_t read_##reg(void)                                  \
     {                                                                        \
@@ -111,6 +118,8 @@ _Noreturn static inline void cpu_halt(void)
 
 /* The processor can keep data pages from being run. */
 bool cpu_has_no_execute(void);
+/* A hypervisor says that it is one. */
+bool cpu_is_virtual(void);
 /* Name of the first needed feature that is missing; NULL: all there. */
 const char *cpu_missing_feature(void);
 /* Segments and the task state segment; `ist` are the tops of the stacks

@@ -34,9 +34,15 @@ UNIT_EXTRA_test_grow := kernel/grow.c kernel/gpt.c kernel/partition.c \
   kernel/store.c drivers/block.c
 UNIT_EXTRA_test_partition := kernel/partition.c drivers/block.c
 
+UNIT_NO_VM += test_virtio test_virtio_input
+UNIT_EXTRA_test_virtio_input := drivers/input.c drivers/keymap.c \
+  kernel/work.c
+
 # A unit test may name what else it needs: UNIT_EXTRA_test_x := kernel/fat.c
 $(foreach t,$(UNIT),$(eval $(T)/$(t): $(UNIT_EXTRA_$(t))))
 $(T)/test_vmm: kernel/vmm.c
+$(T)/test_virtio: drivers/virtio.c
+$(T)/test_virtio_input: drivers/virtio_input.c tests/unit/virtio_fake.h
 $(T)/%: tests/unit/%.c $(UNIT_VM) $(wildcard tests/unit/plat_stub.c)
 	$(call say,TEST,$*)
 	@mkdir -p $(@D)

@@ -15,10 +15,8 @@
 #include <string.h>
 
 #include "drivers/input.h"
-#include "drivers/keymap.h"
 #include "drivers/usb/hid_report.h"
 #include "drivers/usb/usb.h"
-#include "kernel/irq.h"
 #include "kernel/klog.h"
 
 enum {
@@ -26,7 +24,6 @@ enum {
     SET_REPORT = 9, SET_IDLE = 10, SET_PROTOCOL = 11, OUTPUT_REPORT = 2,
     BOOT = 1, BOOT_KEYBOARD = 1, BOOT_MOUSE = 2,
     PROTOCOL_BOOT = 0, PROTOCOL_REPORT = 1,
-    REPEAT_DELAY_USECS = 500 * 1000, REPEAT_USECS = 33 * 1000,
     RETRY_USECS = 20 * 1000, RETRIES = 50, AXIS_MAX = 65535,
     LEDS_MAX_BYTES = 64, BUTTONS = 5,
 };
@@ -41,10 +38,10 @@ struct hid {
     /* keys held, by number of the report that told so */
     uint8_t reports[KEY_REPORTS], report_count;
     uint8_t held[KEY_REPORTS][KEY_BYTES], keys[KEY_BYTES];
-    uint8_t repeating; /* usage; 0: none */
     uint8_t buttons;
     int32_t x, y; /* absolute, as last told */
-    struct work repeat, restart;
+    struct input_repeat repeat;
+    struct work restart;
 };
 
 static struct hid hids[HIDS];
@@ -67,28 +64,6 @@ static const uint8_t boot_mouse[] = {
 
 /* --- keys: in the interrupt handler --- */
 
-static void report_key(unsigned usage, bool down)
-{
-    struct input_event e = { .type = INPUT_KEY };
-
-    e.key.usage = (uint8_t)usage;
-    e.key.down = down;
-    input_report(&e);
-}
-
-static void key_changed(struct hid *h, unsigned usage, bool down)
-{
-    report_key(usage, down);
-    if (down && !keymap_modifier((uint8_t)usage)) {
-        h->repeating = (uint8_t)usage;
-        work_cancel(&h->repeat);
-        work_post(&h->repeat, REPEAT_DELAY_USECS);
-    } else if (!down && usage == h->repeating) {
-        h->repeating = 0;
-        work_cancel(&h->repeat);
-    }
-}
-
 /* Modifiers last among those let go and first among those pressed. */
 static void tell_keys(struct hid *h, const uint8_t *keys, bool down)
 {
@@ -98,7 +73,7 @@ static void tell_keys(struct hid *h, const uint8_t *keys, bool down)
         bool is = keys[usage / 8] >> usage % 8 & 1;
 
         if (was != is && is == down)
-            key_changed(h, usage, down);
+            input_key(&h->repeat, (uint8_t)usage, down);
     }
 }
 
@@ -275,18 +250,6 @@ static void hear(void *arg, int result)
 
 /* --- in the machine's thread --- */
 
-static void repeat(struct work *w)
-{
-    struct hid *h = (struct hid *)((char *)w - offsetof(struct hid, repeat));
-    bool on = irq_save();
-
-    if (h->repeating) {
-        report_key(h->repeating, true);
-        work_post(w, REPEAT_USECS);
-    }
-    irq_restore(on);
-}
-
 static void restart(struct work *w)
 {
     struct hid *h = (struct hid *)((char *)w - offsetof(struct hid, restart));
@@ -460,7 +423,6 @@ static int attach(struct usb_interface *i)
     memset(h, 0, sizeof *h);
     h->interface = i;
     h->endpoint = e;
-    h->repeat.run = repeat;
     h->restart.run = restart;
     i->data = h;
     input_on_leds(&lamp_work);
@@ -482,7 +444,7 @@ static void detach(struct usb_interface *i)
     update_keys(h);
     if (h->buttons)
         input_report(&e);
-    work_cancel(&h->repeat);
+    work_cancel(&h->repeat.work);
     work_cancel(&h->restart);
     usb_page_free(h->buffer);
     h->interface = NULL;

@@ -2,6 +2,25 @@
 dialogs. The serial loop tells where things are; keys and pointer do the rest.
 """
 import re
+import time
+
+from machine import Machine
+
+WIDTH, HEIGHT = 1280, 800  # unless the kernel is told otherwise
+
+
+class Tablet(Machine):
+    """Points as a tablet does, 0 to 32767 across the screen."""
+    size = WIDTH, HEIGHT
+
+    def _point(self, x, y):
+        self._send(*({"type": "abs", "data": {
+            "axis": axis, "value": (at * 32768 + 16384) // size}}
+            for axis, at, size in zip("xy", (x, y), self.size)))
+
+    def move_to(self, x, y):
+        self._point(x, y)
+        time.sleep(0.1)
 
 
 def point(machine, expression):
@@ -58,3 +77,14 @@ def press(m, label):
 
 def no_dialog(m):
     m.until("World dialog isNil", "true")
+
+
+def type_into_workspace(m):
+    """Menu, window, keys with Shift and Alt: input works."""
+    open_from_world_menu(m, "open...", "Workspace")
+    w = window(m, "Workspace")
+    click_text(m, w)
+    m.type("Foo := 6 * (3 + 4)")
+    m.key("alt", "p")
+    m.until("%s codePane string" % w, "'Foo := 6 * (3 + 4) 42'")
+    return w

@@ -195,6 +195,10 @@ class Machine:
         self.qmp("send-key", keys=keys, **{"hold-time": 20})
         time.sleep(0.05)
 
+    def hold(self, name, down):
+        key = {"type": "qcode", "data": name}
+        self._send({"type": "key", "data": {"key": key, "down": down}})
+
     def type(self, text):
         for c in text:
             shift = c in SHIFTED or c.isupper()

@@ -9,21 +9,21 @@ import pytest
 
 from conftest import built
 from machine import Machine, pvh
-from desktop import centre, open_from_world_menu, point, window
+from desktop import (HEIGHT, WIDTH, Tablet, centre, open_from_world_menu,
+                     point, type_into_workspace, window)
 
 NO_PS2 = "q35,i8042=off"
-WIDTH, HEIGHT = 1280, 800
 
 
-def boot(name, *args, words=(), machine=NO_PS2):
-    m = Machine(pvh(built("aerostat.image"), *words) + list(args),
+def boot(name, *args, words=(), machine=NO_PS2, kind=Machine):
+    m = kind(pvh(built("aerostat.image"), *words) + list(args),
                 machine=machine, name="usb-" + name)
     m.prompt()
     return m
 
 
-def desktop(name, *args):
-    m = boot(name, *args)
+def desktop(name, *args, kind=Machine):
+    m = boot(name, *args, kind=kind)
     m.until("World notNil", "true")
     return m
 
@@ -33,16 +33,6 @@ def log_of(m):
 
 
 # -- keyboards and pointers --
-
-def type_into_workspace(m):
-    open_from_world_menu(m, "open...", "Workspace")
-    w = window(m, "Workspace")
-    m.click(*centre(m, w + " codePane"))
-    m.type("Foo := 6 * (3 + 4)")
-    m.key("alt", "p")
-    m.until("%s codePane string" % w, "'Foo := 6 * (3 + 4) 42'")
-    return w
-
 
 @pytest.mark.parametrize("controller", ["qemu-xhci", "nec-usb-xhci",
                                         "usb-ehci", "ich9-usb-ehci1"])
@@ -103,24 +93,13 @@ def test_they_work_behind_a_hub():
         type_into_workspace(m)
 
 
-def absolute(m, x, y):
-    """Points as a tablet does, 0 to 32767 across the screen."""
-    m._send(*({"type": "abs", "data": {
-        "axis": axis, "value": (at * 32768 + 16384) // size}}
-        for axis, at, size in (("x", x, WIDTH), ("y", y, HEIGHT))))
-    time.sleep(0.1)
-
-
 def test_a_tablet_points_where_it_touches():
-    with desktop("tablet", "-device", "qemu-xhci", "-device",
-                 "usb-tablet") as m:
+    with desktop("tablet", "-device", "qemu-xhci", "-device", "usb-tablet",
+                 kind=Tablet) as m:
         for x, y in (100, 100), (WIDTH - 1, HEIGHT - 1), (0, 0), (640, 400):
-            absolute(m, x, y)
+            m.move_to(x, y)
             m.until("World hand position", "%d@%d" % (x, y))
-        x, y = point(m, "World emptySpot")
-        absolute(m, x, y)
-        m.button("left", True)
-        m.button("left", False)
+        m.click(*point(m, "World emptySpot"))
         m.until("(World boundsOfMenuItem: 'open...') notNil", "true")
 
 
@@ -130,10 +109,9 @@ def test_a_key_held_down_repeats():
         open_from_world_menu(m, "open...", "Workspace")
         w = window(m, "Workspace")
         m.click(*centre(m, w + " codePane"))
-        key = {"type": "qcode", "data": "a"}
-        m._send({"type": "key", "data": {"key": key, "down": True}})
+        m.hold("a", True)
         m.until(w + " codePane string size > 5", "true")
-        m._send({"type": "key", "data": {"key": key, "down": False}})
+        m.hold("a", False)
         time.sleep(0.3)
         size = m.ask(w + " codePane string size")
         time.sleep(1)
