@@ -3,6 +3,7 @@
  * sender chains, reading and writing contexts that may be frames.
  */
 #include "vm/frame.h"
+#include "vm/jit/deopt.h"
 #include "vm/platform.h"
 #include "vm/prim.h"
 
@@ -131,7 +132,9 @@ struct walk walk_sender(struct vm *vm, struct walk w)
 
 bool walk_is(struct walk w, oop ctx)
 {
-    return w.fp ? w.fp[FRAME_CONTEXT] == ctx : w.context == ctx;
+    if (w.fp)
+        return !frame_is_optimised(w.fp) && w.fp[FRAME_CONTEXT] == ctx;
+    return w.context == ctx;
 }
 
 oop walk_context(struct vm *vm, struct walk w)
@@ -154,9 +157,18 @@ bool walk_is_marked(struct vm *vm, struct walk w, unsigned primitive)
 
 oop frame_sender(struct vm *vm, oop *fp)
 {
-    oop *caller = frame_caller(fp);
+    oop *caller = frame_caller(fp), ctx;
 
-    return caller ? frame_context(vm, caller) : fp[FRAME_PC];
+    if (!caller)
+        return fp[FRAME_PC];
+    if (!frame_is_optimised(caller))
+        return frame_context(vm, caller);
+    ctx = frame_context(vm, fp);
+    if (!ctx || !page_deoptimise(vm, page_of(vm, fp)))
+        return 0;
+    ctx = followed(ctx);
+    return context_is_married(ctx) ? context_frame(ctx)[FRAME_PC]
+                                   : slot(ctx, CTX_SENDER);
 }
 
 /* --- returning --- */

@@ -6,6 +6,7 @@
  * nothing of bytecodes or of returning.
  */
 #include "vm/frame.h"
+#include "vm/jit/deopt.h"
 #include "vm/jit/jit.h"
 #include "vm/platform.h"
 
@@ -254,6 +255,13 @@ void frame_move_to_new_page(struct vm *vm)
 
     if (!caller)
         return;
+    if (frame_is_optimised(fp) || frame_is_optimised(caller)) {
+        while (!page_deoptimise(vm, vm->page))
+            if (!vm_collect(vm))
+                plat_panic("no memory for the contexts of a deep stack");
+        vm->stats.overflows++;
+        return; /* the running activation is alone on its page */
+    }
     while (!(context = frame_context(vm, caller)) || !frame_context(vm, fp))
         if (!vm_collect(vm))
             plat_panic("no memory for the context of a deep stack");
@@ -274,7 +282,7 @@ void frame_move_to_new_page(struct vm *vm)
 
 /* --- marriage --- */
 
-static oop new_context(struct vm *vm, bool large)
+oop frame_new_context(struct vm *vm, bool large)
 {
     uint64_t i, n = large ? CTX_LARGE_SLOTS : CTX_SMALL_SLOTS;
     oop ctx = heap_new_young(&vm->heap, CLS_CONTEXT, FMT_FIXED_AND_INDEXED, n);
@@ -292,9 +300,10 @@ oop frame_context(struct vm *vm, oop *fp)
     struct heap *h = &vm->heap;
     oop method = fp[FRAME_METHOD], ctx = fp[FRAME_CONTEXT];
 
+    assert(!frame_is_optimised(fp));
     if (ctx)
         return ctx;
-    ctx = new_context(vm, code_large_frame(method));
+    ctx = frame_new_context(vm, code_large_frame(method));
     if (!ctx)
         return 0;
     vm->stats.frames_married++;
@@ -315,7 +324,7 @@ void frame_widow(struct vm *vm, oop *fp)
     oop ctx = fp[FRAME_CONTEXT];
     uint64_t i, n;
 
-    if (!ctx)
+    if (!ctx || frame_is_optimised(fp))
         return;
     n = frame_is_embedded(fp) ? 0 : code_num_args(fp[FRAME_METHOD]);
     slots(ctx)[CTX_SENDER] = vm->heap.nil;
@@ -368,7 +377,7 @@ static bool context_fits(struct vm *vm, const struct frame_walk *w)
     if (n > CTX_LARGE_SLOTS)
         plat_panic("an activation is deeper than any context");
     w->fp[FRAME_CONTEXT] = 0;
-    ctx = new_context(vm, true);
+    ctx = frame_new_context(vm, true);
     if (!ctx) {
         w->fp[FRAME_CONTEXT] = old;
         return false;
@@ -384,14 +393,13 @@ static bool context_fits(struct vm *vm, const struct frame_walk *w)
     return true;
 }
 
+/* All but the sender. */
 static void write_context(struct vm *vm, const struct frame_walk *w)
 {
     struct heap *h = &vm->heap;
-    oop *fp = w->fp, *caller = frame_caller(fp), ctx = fp[FRAME_CONTEXT];
+    oop *fp = w->fp, ctx = fp[FRAME_CONTEXT];
     uint64_t i, n = frame_num_values(fp, w->end);
 
-    heap_store(h, ctx, CTX_SENDER,
-               caller ? caller[FRAME_CONTEXT] : fp[FRAME_PC]);
     slots(ctx)[CTX_PC] =
         int_oop(jit_bytecode_pc(vm, fp, w->pc) - bytes(fp[FRAME_METHOD]) + 1);
     slots(ctx)[CTX_STACKP] = int_oop((int64_t)n);
@@ -401,19 +409,69 @@ static void write_context(struct vm *vm, const struct frame_walk *w)
         heap_store(h, ctx, CTX_TEMPS + i, *frame_value(fp, i));
 }
 
+/* The contexts that a frame becomes: of an optimised one there may be more
+ * than one, linked from the innermost to the outermost. */
+struct divorced {
+    oop innermost, outermost;
+};
+
+static bool contexts_of(struct vm *vm, const struct frame_walk *w,
+                        struct divorced *d)
+{
+    if (frame_is_optimised(w->fp)) {
+        d->outermost =
+            deopt_contexts(vm, w->fp, w->pc, w->end, &d->innermost);
+        return d->outermost != 0;
+    }
+    if (!frame_context(vm, w->fp) || !context_fits(vm, w))
+        return false;
+    d->innermost = d->outermost = w->fp[FRAME_CONTEXT];
+    return true;
+}
+
 oop page_divorce(struct vm *vm, struct stack_page *page)
 {
+    struct divorced all[PAGE_WORDS / FRAME_WORDS + 1];
     struct frame_walk w;
-    oop top;
+    unsigned n = 0, i = 0;
 
     for (w = page_top(vm, page); w.fp; frame_next(vm, &w))
-        if (!frame_context(vm, w.fp) || !context_fits(vm, &w))
+        if (!contexts_of(vm, &w, &all[n++]))
             return 0;
-    top = page_top(vm, page).fp[FRAME_CONTEXT];
-    for (w = page_top(vm, page); w.fp; frame_next(vm, &w))
-        write_context(vm, &w);
+    for (w = page_top(vm, page); w.fp; frame_next(vm, &w), i++) {
+        if (!frame_is_optimised(w.fp))
+            write_context(vm, &w);
+        heap_store(&vm->heap, all[i].outermost, CTX_SENDER,
+                   frame_caller(w.fp) ? all[i + 1].innermost
+                                      : w.fp[FRAME_PC]);
+    }
     page_free(vm, page);
-    return top;
+    return all[0].innermost;
+}
+
+static bool has_optimised(const struct vm *vm, const struct stack_page *page)
+{
+    struct frame_walk w;
+
+    for (w = page_top(vm, page); w.fp; w.fp = frame_caller(w.fp))
+        if (frame_is_optimised(w.fp))
+            return true;
+    return false;
+}
+
+bool page_deoptimise(struct vm *vm, struct stack_page *page)
+{
+    bool running = page == vm->page;
+    oop top;
+
+    if (!has_optimised(vm, page))
+        return true;
+    top = page_divorce(vm, page);
+    if (!top)
+        return false;
+    if (running)
+        vm_resume(vm, top);
+    return true;
 }
 
 bool frame_divorce_others(struct vm *vm)
@@ -439,11 +497,14 @@ static void visit_run(struct vm *vm, oop *from, oop *to, heap_visitor visit)
 static void visit_frame(struct vm *vm, oop *fp, oop *end, uint8_t **pc,
                         heap_visitor visit)
 {
-    oop method = fp[FRAME_METHOD];
+    oop method = fp[FRAME_METHOD], *first = fp + FRAME_OPERANDS;
 
-    visit_run(vm, end, fp + FRAME_RECEIVER, visit);
+    if (frame_is_optimised(fp))
+        first -= frame_raw_slots(fp);
+    visit_run(vm, end, first, visit);
+    fp[FRAME_RECEIVER] = visit(&vm->heap, fp[FRAME_RECEIVER]);
     visit_run(vm, fp + 2, frame_result(fp), visit);
-    if (fp[FRAME_CONTEXT])
+    if (fp[FRAME_CONTEXT] && !frame_is_optimised(fp))
         fp[FRAME_CONTEXT] = visit(&vm->heap, fp[FRAME_CONTEXT]);
     if (fp[FRAME_CLOSURE])
         fp[FRAME_CLOSURE] = visit(&vm->heap, fp[FRAME_CLOSURE]);
@@ -503,8 +564,11 @@ void frame_visit_pcs(struct vm *vm,
 static bool frame_is_sound(const struct vm *vm, const struct frame_walk *w)
 {
     oop method = w->fp[FRAME_METHOD], ctx = w->fp[FRAME_CONTEXT];
-    const uint8_t *pc = jit_bytecode_pc(vm, w->fp, w->pc);
+    const uint8_t *pc;
 
+    if (frame_is_optimised(w->fp))
+        return deopt_is_sound(vm, w->fp, w->pc);
+    pc = jit_bytecode_pc(vm, w->fp, w->pc);
     if (!is_code(method) || pc < bytes(method) + code_first_pc(method) ||
         pc > bytes(method) + byte_count(method))
         return false;

@@ -138,7 +138,8 @@ void frame_move_to_new_page(struct vm *vm);
 bool frame_cut(struct vm *vm, oop *to);
 /* Frees pages until PAGES_RESERVE are. False: no memory for contexts. */
 bool frame_reserve_pages(struct vm *vm);
-/* Context of a frame, married if need be; 0: no memory. */
+/* Context of a frame that is not optimised, married if need be; 0: no
+ * memory. */
 oop frame_context(struct vm *vm, oop *fp);
 /* Turns a page's frames into contexts and frees it; answers the top one, or
  * 0 for lack of memory, nothing changed. The running page too: the caller
@@ -173,7 +174,8 @@ static inline bool frame_runs(const struct vm *vm, const oop *fp)
 /* Makes a live context the running one; registers in use were put away.
  * False: it has no pc. */
 bool vm_resume(struct vm *vm, oop ctx);
-/* Context that `fp`'s activation returns to; nil: none; 0: no memory. */
+/* Context that `fp`'s activation returns to; nil: none; 0: no memory. An
+ * optimised frame there ends as one: registers in the vm may change. */
 oop frame_sender(struct vm *vm, oop *fp);
 /* "^ v" from the running frame, block or base or with a context. */
 void vm_return(struct vm *vm, oop v);

@@ -349,6 +349,9 @@ PUSHER(push_rcvr_var_x):
 push_rcvr_var_mediated:
     SAVE();
     tos = vm_slot(vm, RECEIVER, store_index);
+    sp = vm->sp;
+    fp = vm->fp;
+    pc = vm->pc;
     NEXT_TOS();
 PUSHER(push_lit_var_x):
     tos = *literal_variable(METHOD, *pc++ + (ext_a << 8));

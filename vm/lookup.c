@@ -482,8 +482,10 @@ static void quick_method(struct vm *vm, unsigned n)
     struct heap *h = &vm->heap;
     oop constants[8] = { *vm->sp, h->true_, h->false_, h->nil, int_oop(-1),
                          int_oop(0), int_oop(1), int_oop(2) };
+    oop answer =
+        n < 264 ? constants[n - 256] : vm_slot(vm, *vm->sp, n - 264);
 
-    *vm->sp = n < 264 ? constants[n - 256] : vm_slot(vm, *vm->sp, n - 264);
+    *vm->sp = answer; /* where sp is now: see frame_sender */
 }
 
 void vm_finish_primitive(struct vm *vm, cached_primitive p, int argc, int r)

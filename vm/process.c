@@ -5,6 +5,7 @@
  * a semaphore or collects but at vm_safepoint or in a primitive that says so.
  */
 #include "vm/process.h"
+#include "vm/jit/deopt.h"
 #include "vm/jit/jit.h"
 #include "vm/platform.h"
 
@@ -209,6 +210,8 @@ oop process_take_first(struct vm *vm, oop list)
 
 bool process_can_switch(struct vm *vm)
 {
+    if (frame_is_optimised(vm->fp) && !page_deoptimise(vm, vm->page))
+        return false;
     return frame_context(vm, vm->fp) != 0;
 }
 
@@ -379,13 +382,17 @@ void vm_scavenge(struct vm *vm)
 }
 
 /* Frames of processes that are garbage must not keep things alive: only the
- * running page stays a root. */
+ * running page stays a root. Machine code goes, so no frame can be an
+ * optimised one: without memory for its contexts there is no collection. */
 uint64_t vm_full_gc(struct vm *vm)
 {
     uint64_t free_bytes;
 
-    if (vm->page)
+    if (vm->page) {
         frame_divorce_others(vm);
+        if (!deopt_all(vm))
+            return heap_bytes_free(&vm->heap);
+    }
     free_bytes = heap_full_gc(&vm->heap);
     vm->forwarders = false;
     vm->reload = true;

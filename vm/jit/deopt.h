@@ -24,7 +24,11 @@
 
 static inline bool frame_is_optimised(const oop *fp)
 {
+#ifdef NO_JIT
+    return false;
+#else
     return (fp[FRAME_CONTEXT] & TAG_MASK) == TAG_INTEGER;
+#endif
 }
 static inline uint64_t frame_raw_slots(const oop *fp)
 {
@@ -85,16 +89,50 @@ struct optimised {
     unsigned failures;      /* deoptimisations so far */
 };
 
+enum { DEOPT_MAX_FRAMES = 32, DEOPT_MAX_OBJECTS = 64 }; /* of a place */
+
+void optimised_free(struct optimised *o); /* may be NULL */
+
+/* --- frame.c --- */
+
+/* Room for a context; what is above its fixed slots is not filled. */
+oop frame_new_context(struct vm *vm, bool large);
+
 /* --- deopt.c --- */
 
-/* How many activations an optimised frame stands for, and the context of
- * each, the innermost first; fp's page is about to go. Answers the context of
- * the outermost whose sender is not yet set; 0: no memory, nothing made. */
+#ifdef NO_JIT
+
+static inline oop deopt_contexts(struct vm *vm, oop *fp, const uint8_t *pc,
+                                 const oop *end, oop *innermost)
+{
+    return 0;
+}
+static inline bool deopt_all(struct vm *vm) { return true; }
+static inline bool deopt_is_sound(const struct vm *vm, const oop *fp,
+                                  const uint8_t *pc)
+{
+    return false;
+}
+
+#else
+
+/* Contexts of the activations that an optimised frame stands for. `end` is
+ * the lowest word of the frame; behind the call of a send, those below the
+ * frame's slots are operands of the innermost activation: the arguments of a
+ * primitive that runs, or its answer. Answers the context of the outermost,
+ * whose sender is not set; 0: no memory, nothing changed. */
 oop deopt_contexts(struct vm *vm, oop *fp, const uint8_t *pc,
                    const oop *end, oop *innermost);
 /* No frame of any page is optimised afterwards. The running activation goes
- * on with its operands, arguments of a running primitive too, where vm->sp
- * then points. False: no memory. */
+ * on with its operands, where vm->sp then points. False: no memory. */
 bool deopt_all(struct vm *vm);
+/* Are the frame's mark and the tables of its place as they should be? */
+bool deopt_is_sound(const struct vm *vm, const oop *fp, const uint8_t *pc);
 /* Called by the code of a guard that fails. */
 void runtime_deopt(struct vm *vm);
+
+#endif
+
+/* The page of fp, which is the running one's or not, loses its optimised
+ * frames if it has any; the running activation goes on. False: no memory. */
+bool page_deoptimise(struct vm *vm, struct stack_page *page);

@@ -12,6 +12,7 @@
  *   jit_frames.c   native and bytecode pcs; interpreted frames taken over
  *   jit_zone.c     memory of code, finding and forgetting it, the collector
  *   jit_debug.c    listing and counters
+ *   feedback.c     what code has met, for the second tier (ir.h)
  *
  * Registers in machine code: rsp is the Smalltalk stack pointer, rbp the
  * frame, rbx the vm; r12 may hold the receiver; all others are scratch. A
@@ -29,6 +30,8 @@ enum {
     COUNTERS = 8192,
     BLOCK_CACHE = 1024,
     PIC_CASES = 6,
+    ARITHMETIC_SEEN = 1 << 16, /* bytes of feedback.h */
+    FAILED_PLACES = 1 << 14,
     /* Activations before a method is compiled. With fewer, an emulated
      * machine takes twice as long to its desktop: what runs a dozen times
      * while it starts is not worth translating twice. */
@@ -94,6 +97,7 @@ struct jit_stubs {
     uint8_t *must_be_boolean; /* rsi: the value */
     uint8_t *read_only;      /* rsi object, rdx value, rcx index */
     uint8_t *remember, *widow, *identical, *class_of, *follow; /* leaves */
+    uint8_t *deopt;          /* leaves optimised code for the interpreter */
     uint8_t *context;        /* thisContext */
     uint8_t *process;
     uint8_t *full_block;     /* rsi: literal, rdx: flags; pops */
@@ -121,6 +125,9 @@ struct jit {
     } block_cache[BLOCK_CACHE];
     struct jit_stubs stubs;
     unsigned threshold;
+    bool second_tier;        /* count for it, and have it */
+    uint8_t arithmetic_seen[ARITHMETIC_SEEN]; /* feedback.h */
+    uint8_t failed[FAILED_PLACES];
     bool array_access_inlined; /* code counts on Array's at: and at:put: */
     uint64_t epoch;          /* counts flushes */
     struct jit_stats {
@@ -149,7 +156,8 @@ void zone_end(struct vm *vm, const uint8_t *end);
 bool zone_add(struct vm *vm, struct jit_code *code);
 /* The piece that an address lies in; NULL: none (a stub). */
 struct jit_code *zone_at(const struct vm *vm, const uint8_t *address);
-/* Code of a method, or an embedded block in it; NULL: none. */
+/* The first tier's code of a method, or an embedded block in it; NULL:
+ * none. */
 struct jit_code *zone_find(struct vm *vm, oop method, uint32_t start);
 
 /* --- jit_decode.c --- */
@@ -242,6 +250,12 @@ bool jit_array_access_is_primitive(struct vm *vm);
 
 uint8_t *jit_miss(struct vm *vm);
 uint8_t *jit_super_above(struct vm *vm, oop class);
+/* What the send that returns to `site` calls, and its class index. */
+uint8_t *send_site_target(const uint8_t *site);
+uint32_t send_site_tag(const uint8_t *site);
+/* The same of a PIC's case. */
+const uint8_t *send_pic_case(const struct jit_code *pic, unsigned i,
+                             uint32_t *tag);
 /* Machine code for a method that is about to be called, or NULL: interpret.
  * May flush. */
 struct jit_code *jit_code_for(struct vm *vm, oop method);

@@ -7,8 +7,8 @@
  * second class makes it a call of a PIC, which compares up to PIC_CASES
  * indices in turn; more make it a call of the selector's megamorphic stub,
  * which looks in the method cache. A super send needs no check: it calls the
- * unchecked entry. What a send has met can be read from its target; a second
- * tier would.
+ * unchecked entry. What a send has met can be read from its target
+ * (feedback.c).
  */
 #include "vm/interp_slow.h"
 #include "vm/jit/jit_private.h"
@@ -20,7 +20,7 @@ enum { TAG_BACK = 9, TARGET_BACK = 4, PIC_CASE_BYTES = 11, PIC_HEAD = 32 };
 
 /* --- send sites; `site` is the return address --- */
 
-static uint8_t *site_target(const uint8_t *site)
+uint8_t *send_site_target(const uint8_t *site)
 {
     int32_t by;
 
@@ -28,7 +28,7 @@ static uint8_t *site_target(const uint8_t *site)
     return (uint8_t *)(uintptr_t)(site + by);
 }
 
-static uint32_t site_tag(const uint8_t *site)
+uint32_t send_site_tag(const uint8_t *site)
 {
     uint32_t tag;
 
@@ -159,6 +159,15 @@ static void pic_add(struct vm *vm, struct jit_code *pic, uint32_t tag,
     pic->cases++;
 }
 
+const uint8_t *send_pic_case(const struct jit_code *pic, unsigned i,
+                             uint32_t *tag)
+{
+    const uint8_t *at = pic->base + PIC_HEAD + i * PIC_CASE_BYTES;
+
+    memcpy(tag, at + 1, 4);
+    return send_site_target(at + PIC_CASE_BYTES); /* of jcc's rel32 */
+}
+
 static struct jit_code *new_pic(struct vm *vm)
 {
     struct assembler a;
@@ -263,7 +272,7 @@ static struct jit_code *widen(struct vm *vm, uint8_t *site,
     }
     c = new_pic(vm);
     if (c)
-        pic_add(vm, c, site_tag(site), first->entry);
+        pic_add(vm, c, send_site_tag(site), first->entry);
     return c;
 }
 
@@ -272,7 +281,7 @@ static void link_send(struct vm *vm, uint8_t *site, struct point *p,
                       oop selector, uint32_t tag, const struct jit_code *code)
 {
     struct jit *j = vm->jit;
-    struct jit_code *now = zone_at(vm, site_target(site));
+    struct jit_code *now = zone_at(vm, send_site_target(site));
 
     if (p->kind == POINT_SUPER) {
         set_site(j, site, code->entry, 0);
@@ -280,7 +289,7 @@ static void link_send(struct vm *vm, uint8_t *site, struct point *p,
         set_site(j, site, code->checked, tag);
     } else {
         if (now->kind == CODE_MEGAMORPHIC ||
-            (now->kind == CODE_METHOD && site_tag(site) == tag))
+            (now->kind == CODE_METHOD && send_site_tag(site) == tag))
             return;
         if (now->kind != CODE_PIC || now->cases == PIC_CASES) {
             now = widen(vm, site, now, selector);

@@ -10,6 +10,7 @@
  *   a primitive   as prim.h says
  * r10 and r11 are nobody's: stubs of arithmetic use no others.
  */
+#include "vm/jit/deopt.h"
 #include "vm/jit/jit_private.h"
 #include "vm/prim.h"
 
@@ -129,6 +130,8 @@ static void run_body(struct assembler *a, struct label *no)
     asm_alu_imm32(a, CMP, RAX, PRIM_ERR_NO_MEMORY);
     asm_jcc(a, IF_EQUAL, no);
     asm_alu_mem8_imm(a, CMP, VM(forwarders), 0);
+    asm_jcc(a, IF_NOT_EQUAL, no);
+    asm_alu_mem8_imm(a, CMP, VM(reload), 0); /* the caller is another frame */
     asm_jcc(a, IF_NOT_EQUAL, no);
     asm_load(a, RCX, VM(code_body));
     asm_test(a, RCX, RCX);
@@ -479,6 +482,7 @@ void stubs_make(struct vm *vm, struct assembler *a)
     s->block_return_slow = TRANSITION(runtime_block_return);
     s->must_be_boolean = TRANSITION(runtime_must_be_boolean);
     s->read_only = TRANSITION(runtime_read_only);
+    s->deopt = TRANSITION(runtime_deopt);
     s->context = TRANSITION(runtime_context);
     s->process = TRANSITION(runtime_process);
     s->full_block = TRANSITION(runtime_full_block);

@@ -7,6 +7,7 @@
  * before a full collection, so machine code is seen by scavenges only: there,
  * pieces whose pools have young oops are roots.
  */
+#include "vm/jit/deopt.h"
 #include "vm/jit/jit_private.h"
 #include "vm/platform.h"
 
@@ -57,6 +58,7 @@ int jit_init(struct vm *vm)
 
 static void free_code(struct jit_code *c)
 {
+    optimised_free(c->optimised);
     free(c->points);
     free(c);
 }
@@ -150,7 +152,7 @@ struct jit_code *zone_find(struct vm *vm, oop method, uint32_t start)
 
     for (c = *bucket(vm->jit, method); c; c = c->next)
         if (c->method == method && c->start == start &&
-            c->kind != CODE_MEGAMORPHIC)
+            c->kind != CODE_MEGAMORPHIC && !c->optimised)
             return c;
     return NULL;
 }
@@ -163,6 +165,7 @@ static void forget_tables(struct vm *vm)
 
     memset(j->buckets, 0, sizeof j->buckets);
     memset(j->block_cache, 0, sizeof j->block_cache);
+    memset(j->arithmetic_seen, 0, sizeof j->arithmetic_seen);
 }
 
 void jit_flush(struct vm *vm)
@@ -172,6 +175,8 @@ void jit_flush(struct vm *vm)
 
     if (!j || !j->num_codes)
         return;
+    if (!deopt_all(vm))
+        plat_panic("no memory to leave optimised code");
     frames_to_bytecode(vm);
     vm->reload = true;
     for (i = 0; i < j->num_codes; i++)

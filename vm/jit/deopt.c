@@ -1,0 +1,236 @@
+/*
+ * deopt.c - the way back from optimised frames.
+ *
+ * Owns the making of contexts from an optimised frame and the tables of its
+ * place (deopt.h). Knows nothing of how the code was made. The activations
+ * go on in the interpreter: their contexts are resumed like any others.
+ */
+#include "vm/jit/deopt.h"
+#include "vm/jit/jit_private.h"
+#include "vm/platform.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void optimised_free(struct optimised *o)
+{
+    if (!o)
+        return;
+    free(o->places);
+    free(o->frames);
+    free(o->objects);
+    free(o->wheres);
+    free(o->dependencies);
+    free(o);
+}
+
+/* A frame being turned into contexts. */
+struct rebuilt {
+    struct vm *vm;
+    const oop *fp;
+    const struct jit_code *code;
+    const struct deopt_place *place;
+    const oop *operands; /* the lowest one below the slots is the first */
+    uint64_t num_operands;
+    oop contexts[DEOPT_MAX_FRAMES], objects[DEOPT_MAX_OBJECTS];
+};
+
+static bool awaits_answer(const struct point *p)
+{
+    return p->kind == POINT_SEND || p->kind == POINT_SUPER ||
+           p->kind == POINT_SPECIAL;
+}
+
+static void find_place(struct rebuilt *r, const uint8_t *pc, const oop *end)
+{
+    const struct jit_code *code = zone_at(r->vm, pc);
+    const struct point *p = point_at(code, pc);
+    const struct optimised *o = code->optimised;
+
+    r->code = code;
+    r->place = &o->places[p - code->points];
+    r->operands = r->fp + FRAME_OPERANDS - (o->raw_slots + o->oop_slots);
+    if (awaits_answer(p))
+        r->num_operands = (uint64_t)(r->operands + 1 - end);
+}
+
+static const struct deopt_frame *frame_at(const struct rebuilt *r, unsigned i)
+{
+    return &r->code->optimised->frames[r->place->frames + i];
+}
+
+static const struct deopt_object *object_at(const struct rebuilt *r,
+                                            unsigned i)
+{
+    return &r->code->optimised->objects[r->place->objects + i];
+}
+
+static oop boxed(const struct rebuilt *r, oop word)
+{
+    double d;
+
+    memcpy(&d, &word, sizeof d);
+    return heap_float(&r->vm->heap, d);
+}
+
+/* 0: no memory for a float. */
+static oop value_of(const struct rebuilt *r, struct where w)
+{
+    const oop *slot0 = r->fp + FRAME_OPERANDS;
+    oop o;
+
+    switch ((enum where_kind)w.kind) {
+    case WHERE_SLOT: return slot0[-w.at];
+    case WHERE_DOUBLE: return boxed(r, slot0[-w.at]);
+    case WHERE_WORD: return int_oop((int64_t)slot0[-w.at]);
+    case WHERE_POOL: return r->code->pool[w.at];
+    case WHERE_HEAP:
+        memcpy(&o, (const char *)&r->vm->heap + w.at, sizeof o);
+        return o;
+    case WHERE_OBJECT: return r->objects[w.at];
+    case WHERE_FRAME_CONTEXT: return r->contexts[w.at];
+    case WHERE_RECEIVER: return r->fp[FRAME_RECEIVER];
+    case WHERE_CLOSURE: return r->fp[FRAME_CLOSURE];
+    case WHERE_TEMP: return frame_temps(r->fp)[-w.at];
+    case WHERE_NOTHING: break;
+    }
+    return r->vm->heap.nil;
+}
+
+static uint64_t num_values(const struct rebuilt *r, unsigned i)
+{
+    bool innermost = i == r->place->num_frames - 1u;
+
+    return frame_at(r, i)->num_values + (innermost ? r->num_operands : 0);
+}
+
+/* --- making --- */
+
+static bool make_contexts(struct rebuilt *r)
+{
+    unsigned i;
+
+    for (i = 0; i < r->place->num_frames; i++) {
+        oop method = r->code->pool[frame_at(r, i)->method];
+        uint64_t n = CTX_TEMPS + num_values(r, i);
+
+        if (n > CTX_LARGE_SLOTS)
+            plat_panic("an activation is deeper than any context");
+        r->contexts[i] = frame_new_context(
+            r->vm, code_large_frame(method) || n > CTX_SMALL_SLOTS);
+        if (!r->contexts[i])
+            return false;
+    }
+    return true;
+}
+
+static bool make_objects(struct rebuilt *r)
+{
+    unsigned i;
+
+    for (i = 0; i < r->place->num_objects; i++) {
+        const struct deopt_object *o = object_at(r, i);
+
+        r->objects[i] = heap_new(&r->vm->heap, o->class_index, o->format,
+                                 o->num_fields);
+        if (!r->objects[i])
+            return false;
+    }
+    return true;
+}
+
+/* --- filling; false: no memory for a float --- */
+
+static bool fill(const struct rebuilt *r, oop o, uint64_t at,
+                 uint32_t first, uint64_t n)
+{
+    const struct where *w = &r->code->optimised->wheres[first];
+    uint64_t i;
+
+    for (i = 0; i < n; i++) {
+        oop v = value_of(r, w[i]);
+
+        if (!v)
+            return false;
+        heap_store(&r->vm->heap, o, at + i, v);
+    }
+    return true;
+}
+
+static bool fill_objects(const struct rebuilt *r)
+{
+    unsigned i;
+
+    for (i = 0; i < r->place->num_objects; i++) {
+        const struct deopt_object *o = object_at(r, i);
+
+        if (!fill(r, r->objects[i], 0, o->fields, o->num_fields))
+            return false;
+    }
+    return true;
+}
+
+static bool fill_context(const struct rebuilt *r, unsigned i)
+{
+    struct heap *h = &r->vm->heap;
+    const struct deopt_frame *f = frame_at(r, i);
+    oop ctx = r->contexts[i];
+    uint64_t k, n = num_values(r, i);
+
+    if (i > 0)
+        heap_store(h, ctx, CTX_SENDER, r->contexts[i - 1]);
+    slots(ctx)[CTX_PC] = int_oop(f->bytecode + 1);
+    slots(ctx)[CTX_STACKP] = int_oop((int64_t)n);
+    heap_store(h, ctx, CTX_METHOD, r->code->pool[f->method]);
+    heap_store(h, ctx, CTX_CLOSURE, value_of(r, f->closure));
+    heap_store(h, ctx, CTX_RECEIVER, value_of(r, f->receiver));
+    for (k = f->num_values; k < n; k++)
+        heap_store(h, ctx, CTX_TEMPS + k,
+                   r->operands[-(int64_t)(k - f->num_values)]);
+    return fill(r, ctx, CTX_TEMPS, f->values, f->num_values);
+}
+
+oop deopt_contexts(struct vm *vm, oop *fp, const uint8_t *pc, const oop *end,
+                   oop *innermost)
+{
+    struct rebuilt r = { .vm = vm, .fp = fp };
+    unsigned i;
+
+    find_place(&r, pc, end);
+    if (!make_contexts(&r) || !make_objects(&r) || !fill_objects(&r))
+        return 0;
+    for (i = 0; i < r.place->num_frames; i++)
+        if (!fill_context(&r, i))
+            return 0;
+    *innermost = r.contexts[r.place->num_frames - 1];
+    return r.contexts[0];
+}
+
+/* --- all of them --- */
+
+bool deopt_all(struct vm *vm)
+{
+    unsigned i;
+
+    for (i = 0; i < vm->num_pages; i++)
+        if (vm->pages[i].fp && !page_deoptimise(vm, &vm->pages[i]))
+            return false;
+    return true;
+}
+
+void runtime_deopt(struct vm *vm)
+{
+    while (!page_deoptimise(vm, vm->page))
+        if (!vm_collect(vm))
+            plat_panic("no memory to leave optimised code");
+}
+
+bool deopt_is_sound(const struct vm *vm, const oop *fp, const uint8_t *pc)
+{
+    const struct jit_code *code = jit_owns(vm, pc) ? zone_at(vm, pc) : NULL;
+
+    return code && code->optimised && frame_caller(fp) &&
+           code->pool[0] == fp[FRAME_METHOD] &&
+           code->optimised->raw_slots == frame_raw_slots(fp) &&
+           point_at(code, pc);
+}
