@@ -122,6 +122,8 @@ bool cpu_has_no_execute(void);
 bool cpu_is_virtual(void);
 /* Name of the first needed feature that is missing; NULL: all there. */
 const char *cpu_missing_feature(void);
+/* Lets AVX be used, if there is any. */
+void cpu_allow_avx(void);
 /* Segments and the task state segment; `ist` are the tops of the stacks
  * for interrupts and traps (trap.h). */
 void cpu_load_segments(void *const ist[7]);

@@ -73,6 +73,7 @@ static void check_processor(void)
 
     if (missing)
         refuse("this processor lacks %s, which is needed.", missing);
+    cpu_allow_avx();
 }
 
 static void start_memory(const struct boot_info *boot)
@@ -159,6 +160,7 @@ _Noreturn static void start_image(void)
         .stats = cmdline_get(&options, "stats") != NULL,
         .jit = !jit || strcmp(jit, "off") != 0,
         .jit_threshold = -1,
+        .blit = cmdline_get(&options, "blit"),
     };
     const char *why = NULL;
     struct vm *vm = vm_create(&vm_options, &why);
@@ -168,6 +170,7 @@ _Noreturn static void start_image(void)
                why ? why : "it cannot be read");
     klog("image: %s, %llu ms after the kernel's entry\n",
          platform_image_path(), (unsigned long long)(clock_usecs() / 1000));
+    klog("pixels: drawn with the loops for %s\n", vm_blit_loops());
     platform_start_heartbeat();
     vm_run(vm);
 }

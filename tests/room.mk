@@ -136,7 +136,16 @@ test-run: $(FAST_NEEDS) $(SLOW_NEEDS)
 
 .PHONY: unit lint test test-fast test-run test-fast-run
 
+# Beside pixman (libpixman-1-dev) where it is installed; nothing else needs it.
+PIXMAN := $(shell pkg-config --libs --cflags pixman-1 2>/dev/null)
+BENCH_VM := $(patsubst %.c,$(BUILD)/hosted/%.o,$(VM_SRC))
+$(BUILD)/bench/blits: tests/bench/blits.c tests/unit/plat_stub.c $(BENCH_VM)
+	$(call say,BENCH,blits)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(VM_CFLAGS) -o $@ $^ $(PIXMAN) -lcmocka -lm
+
 # BENCH='Richards Json boot' chooses rows, ROUNDS=5 how often.
-bench: $(BUILD)/aerostat $(IMAGE) $(BUILD)/kernel.elf $(BUILD)/blank-disk.img ## print figures; PEER_VM names another VM
+bench: $(BUILD)/aerostat $(IMAGE) $(BUILD)/kernel.elf $(BUILD)/blank-disk.img \
+  $(if $(PIXMAN),$(BUILD)/bench/blits) ## print figures; PEER_VM names another VM
 	@$(PYTHON) tests/bench/bench.py $(BUILD)/aerostat $(IMAGE) $(BENCH)
 .PHONY: bench

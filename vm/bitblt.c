@@ -4,11 +4,12 @@
  * A row of the source is first laid out as the destination's row has it
  * (depth, pixel order, alignment, colours), then merged by the rule. Since a
  * row has been read before any of it is stored, only the order of the rows
- * matters when source and destination are the same Form. The commonest rules
- * on 32 bits have loops of their own, which answer the same.
+ * matters when source and destination are the same Form. The rules of bits and
+ * the commonest ones on 32 bits have loops of their own (bitblt_loops.h), which
+ * answer the same.
  */
 #include "vm/bitblt.h"
-#include "vm/bitblt_sse2.h"
+#include "vm/bitblt_loops.h"
 #include "vm/prim.h"
 
 #include <stdlib.h>
@@ -147,51 +148,20 @@ static void merge_word(struct blt *b, uint32_t *to, uint32_t s, uint32_t mask)
     *to = (*to & ~mask) | (b->merge(b, s, *to) & mask);
 }
 
-static void store_run(uint32_t *to, const uint32_t *s, size_t n, uint32_t h)
-{
-    for (size_t i = 0; i < n; i++)
-        to[i] = s[i] & h;
-}
-
-static void scaled_run(uint32_t *to, const uint32_t *s, size_t n, uint32_t h)
-{
-    for (size_t i = blt_scaled_fours(to, s, n, h); i < n; i++) {
-        uint32_t p = s[i] & h;
-
-        if (p >> 24 == 255)
-            to[i] = p;
-        else if (p)
-            to[i] = blt_alpha_scaled(p, to[i]);
-    }
-}
-
-static void blend_run(uint32_t *to, const uint32_t *s, size_t n, uint32_t h)
-{
-    for (size_t i = 0; i < n; i++)
-        to[i] = blt_alpha_blend(s[i] & h, to[i]);
-}
-
-static void paint_run(uint32_t *to, const uint32_t *s, size_t n, uint32_t h)
-{
-    for (size_t i = 0; i < n; i++)
-        if (s[i] & h)
-            to[i] = s[i] & h;
-}
-
 /* Whole words; those loops that know of no pixels but of 32 bits. */
 static bool merge_fast(struct blt *b, uint32_t *to, const uint32_t *s,
                        size_t n, uint32_t h)
 {
-    if (b->rule == RULE_STORE) {
-        store_run(to, s, n, h);
+    if (b->rule < RULES_OF_BITS) {
+        blt_loops->bits_run(to, s, n, h, b->bits);
         return true;
     }
     if (b->dest.depth != 32)
         return false;
     switch (b->rule) {
-    case RULE_ALPHA_SCALED: scaled_run(to, s, n, h); return true;
-    case RULE_ALPHA_BLEND: blend_run(to, s, n, h); return true;
-    case RULE_PAINT: paint_run(to, s, n, h); return true;
+    case RULE_ALPHA_SCALED: blt_loops->scaled_run(to, s, n, h); return true;
+    case RULE_ALPHA_BLEND: blt_loops->blend_run(to, s, n, h); return true;
+    case RULE_PAINT: blt_loops->paint_run(to, s, n, h); return true;
     default: return false;
     }
 }
@@ -245,29 +215,80 @@ void blt_merge_row(struct blt *b, const uint32_t *words, int y)
         merge_word(b, to + n, words[n] & h, last);
 }
 
-/* --- the rectangle --- */
+/* --- without a source --- */
 
-/* What is filled copies itself, twice as much each time. */
-static void fill_words(uint32_t *to, size_t n, uint32_t word)
+static bool is_even(const struct blt *b)
 {
-    size_t done = n < 8 ? n : 8;
+    return !b->halftone || b->halftone_height == 1;
+}
 
-    for (size_t i = 0; i < done; i++)
-        to[i] = word;
-    while (done < n) {
-        size_t more = n - done < done ? n - done : done;
+/* Rows of the destination from y on. */
+static struct blt_area dest_area(const struct blt *b, int y, int rows)
+{
+    return (struct blt_area){
+        .to = form_word(&b->dest, b->dx, y), .to_pitch = b->dest.words,
+        .w = dest_words(b), .h = (size_t)rows,
+    };
+}
 
-        memcpy(to + done, to, more * sizeof *to);
-        done += more;
+static void tint(struct blt *b)
+{
+    int rows = is_even(b) ? b->h : 1;
+
+    for (int y = b->dy; y < b->dy + b->h; y += rows) {
+        const struct blt_area a = dest_area(b, y, rows);
+        uint32_t s = halftone_word(b, y);
+
+        if (s)
+            blt_loops->tint(&a, s);
     }
 }
 
-/* A single colour, the commonest thing that is drawn. */
-static void fill(struct blt *b)
+/* What a rule of bits makes of a destination word, its source being s. */
+struct bits {
+    uint32_t keep, flip; /* (d & keep) ^ flip */
+};
+
+static struct bits bits_with(const struct blt *b, uint32_t s)
 {
+    return (struct bits){ b->bits[2] ^ (b->bits[3] & s),
+                          b->bits[0] ^ (b->bits[1] & s) };
+}
+
+static void fill_word(uint32_t *to, struct bits v, uint32_t mask)
+{
+    *to = (*to & (v.keep | ~mask)) ^ (v.flip & mask);
+}
+
+static void fill_row(const struct blt *b, int y)
+{
+    struct bits v = bits_with(b, halftone_word(b, y));
+    uint32_t *to = form_word(&b->dest, b->dx, y);
+    uint32_t first = mask_from(&b->dest, b->dx);
+    uint32_t last = mask_up_to(&b->dest, b->dx + b->w - 1);
+    size_t n = dest_words(b);
+
+    if (n == 1) {
+        fill_word(to, v, first & last);
+        return;
+    }
+    fill_word(to, v, first);
+    fill_word(to + n - 1, v, last);
+    blt_loops->bits_fill(to + 1, n - 2, v.keep, v.flip);
+}
+
+static void fill_bits(const struct blt *b)
+{
+    struct bits v = bits_with(b, halftone_word(b, 0));
+
+    if (b->dest.depth == 32 && is_even(b) && !v.keep) {
+        const struct blt_area a = dest_area(b, b->dy, b->h);
+
+        blt_loops->fill(&a, v.flip);
+        return;
+    }
     for (int y = b->dy; y < b->dy + b->h; y++)
-        fill_words(form_row(&b->dest, y) + b->dx, (size_t)b->w,
-                   halftone_word(b, y));
+        fill_row(b, y);
 }
 
 static void copy_without_source(struct blt *b, uint32_t *row)
@@ -277,24 +298,78 @@ static void copy_without_source(struct blt *b, uint32_t *row)
         blt_merge_row(b, row, y);
 }
 
-static void move_rows(struct blt *b, int y, int step)
+/* False: nothing was drawn, this needs a row of source pixels. */
+static bool fill(struct blt *b)
 {
-    for (int n = b->h; n--; y += step)
-        memmove(form_row(&b->dest, b->dy + y) + b->dx,
-                form_row(&b->source, b->sy + y) + b->sx,
-                (size_t)b->w * sizeof(uint32_t));
+    if (b->rule < RULES_OF_BITS)
+        fill_bits(b);
+    else if (b->rule == RULE_ALPHA_SCALED && b->dest.depth == 32)
+        tint(b);
+    else
+        return false;
+    return true;
 }
 
-static void copy_rows(struct blt *b, uint32_t *row, int y, int step)
+/* --- a rectangle of 32 bits at once --- */
+
+static struct blt_area both_areas(const struct blt *b, bool upwards)
 {
-    for (int n = b->h; n--; y += step)
+    struct blt_area a = dest_area(b, b->dy, b->h);
+
+    a.from = form_word(&b->source, b->sx, b->sy);
+    a.from_pitch = b->source.words;
+    if (upwards) {
+        a.to += a.to_pitch * (b->h - 1);
+        a.from += a.from_pitch * (b->h - 1);
+        a.to_pitch = -a.to_pitch;
+        a.from_pitch = -a.from_pitch;
+    }
+    return a;
+}
+
+/* Bytes through a table that has one for each: text. */
+static bool is_text(const struct blt *b)
+{
+    return b->source.depth == 8 && b->map.table && !b->map.fixed &&
+           b->map.table_mask >= 255;
+}
+
+/* False: nothing was drawn, it is to be done row by row. */
+static bool copy_at_once(const struct blt *b, bool upwards)
+{
+    const struct blt_area a = both_areas(b, upwards);
+    const struct blt_text t = { .x = (unsigned)b->sx % 4,
+                                .msb_first = b->source.msb_first,
+                                .table = b->map.table };
+
+    if (b->dest.depth != 32 || b->halftone)
+        return false;
+    if (b->rule == RULE_STORE && !needs_mapping(b))
+        blt_loops->move(&a);
+    else if (b->rule != RULE_ALPHA_SCALED || b->same_form)
+        return false;
+    else if (b->source.depth == 32 && !b->map.present)
+        blt_loops->scaled(&a);
+    else if (is_text(b))
+        blt_loops->glyphs(&a, &t);
+    else
+        return false;
+    return true;
+}
+
+/* --- the whole --- */
+
+static void copy_rows(struct blt *b, uint32_t *row, bool upwards)
+{
+    int step = upwards ? -1 : 1;
+
+    for (int n = b->h, y = upwards ? n - 1 : 0; n--; y += step)
         blt_merge_row(b, source_row(b, b->sy + y, row), b->dy + y);
 }
 
 int blt_copy(struct blt *b)
 {
     bool upwards = b->same_form && b->dy > b->sy;
-    bool plain = b->rule == RULE_STORE && b->dest.depth == 32;
     uint32_t *row;
 
     if (blt_is_blend(b)) {
@@ -303,20 +378,14 @@ int blt_copy(struct blt *b)
     }
     if (b->rule == RULE_COMPONENT_ALPHA && b->dest.depth != 32)
         return PRIM_ERR_UNSUPPORTED;
-    if (plain && b->no_source) {
-        fill(b);
+    if (b->no_source ? fill(b) : copy_at_once(b, upwards))
         return PRIM_OK;
-    }
-    if (plain && !b->halftone && !needs_mapping(b)) {
-        move_rows(b, upwards ? b->h - 1 : 0, upwards ? -1 : 1);
-        return PRIM_OK;
-    }
     row = blt_row_buffer(b);
     if (!row)
         return PRIM_ERR_NO_C_MEMORY;
     if (b->no_source)
         copy_without_source(b, row);
     else
-        copy_rows(b, row, upwards ? b->h - 1 : 0, upwards ? -1 : 1);
+        copy_rows(b, row, upwards);
     return PRIM_OK;
 }

@@ -3,9 +3,9 @@
  *
  * form.c knows how pixels lie in a Form's words; bitblt_load.c reads a
  * BitBlt's fields; bitblt_rules.c has the combination rules, a word at a
- * time; bitblt.c copies; bitblt_blend.c blends 32-bit pixels into shallower
- * Forms; warp.c copies through a quadrilateral; plugin_bitblt.c has the
- * primitives.
+ * time; bitblt.c copies, with the loops of bitblt_loops.h; bitblt_blend.c
+ * blends 32-bit pixels into shallower Forms; warp.c copies through a
+ * quadrilateral; plugin_bitblt.c has the primitives.
  */
 #pragma once
 
@@ -85,6 +85,8 @@ static inline uint32_t colour_map_pixel(const struct colour_map *m,
 
 /* --- a transfer --- */
 
+enum { RULES_OF_BITS = 16 }; /* they come first, and know of no pixels */
+
 struct blt;
 typedef uint32_t merge_fn(struct blt *b, uint32_t source, uint32_t dest);
 
@@ -98,6 +100,7 @@ struct blt {
     bool no_source, same_form;
     unsigned rule;
     merge_fn *merge;
+    uint32_t bits[4]; /* of a rule of bits: bitblt_loops.h */
     const uint32_t *halftone; /* NULL: none */
     uint32_t halftone_height;
     struct colour_map map;

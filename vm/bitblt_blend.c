@@ -4,7 +4,6 @@
  * back dithered (16 bits) or through the colour map (8 bits).
  */
 #include "vm/bitblt.h"
-#include "vm/bitblt_sse2.h"
 
 enum { RULE_ALPHA_SCALED = 34, RULE_COMPONENT_ALPHA = 41 };
 
@@ -14,9 +13,7 @@ bool blt_is_blend(const struct blt *b)
         return false;
     if (b->rule != RULE_ALPHA_SCALED && b->rule != RULE_COMPONENT_ALPHA)
         return false;
-    return b->dest.depth == 16 || (b->dest.depth == 8 && b->map.present) ||
-           (b->dest.depth == 32 && b->rule == RULE_ALPHA_SCALED &&
-            !b->map.present && !b->halftone);
+    return b->dest.depth == 16 || (b->dest.depth == 8 && b->map.present);
 }
 
 static uint32_t blend(const struct blt *b, uint32_t s, uint32_t d)
@@ -32,24 +29,6 @@ static void put_pixel(const struct form *f, int x, int y, uint32_t p)
     uint32_t mask = form_mask(f->depth);
 
     *word = (*word & ~(mask << shift)) | (p & mask) << shift;
-}
-
-/* --- 32 bits: pixels that are wholly transparent do nothing at all --- */
-
-static void blend_row_32(const struct blt *b, int row)
-{
-    const uint32_t *s = form_row(&b->source, b->sy + row) + b->sx;
-    uint32_t *d = form_row(&b->dest, b->dy + row) + b->dx;
-
-    for (size_t i = blt_blend_fours(d, s, (size_t)b->w); i < (size_t)b->w;
-         i++) {
-        uint32_t alpha = s[i] >> 24;
-
-        if (alpha == 255)
-            d[i] = s[i];
-        else if (alpha)
-            d[i] = blt_alpha_scaled(s[i], d[i]);
-    }
 }
 
 /* --- 16 bits, with a 4 by 4 dither --- */
@@ -147,9 +126,7 @@ static void blend_row_8(const struct blt *b, int row)
 void blt_blend(struct blt *b)
 {
     for (int row = 0; row < b->h; row++) {
-        if (b->dest.depth == 32)
-            blend_row_32(b, row);
-        else if (b->dest.depth == 16)
+        if (b->dest.depth == 16)
             blend_row_16(b, row);
         else
             blend_row_8(b, row);

@@ -37,6 +37,19 @@ bool blt_number(struct vm *vm, oop o, unsigned i, int64_t otherwise,
     return true;
 }
 
+/* The same for slots that have SmallIntegers nearly always. */
+static inline bool number(struct vm *vm, oop o, unsigned i, int64_t otherwise,
+                          int64_t *v)
+{
+    oop n = slot(o, i);
+
+    if (!is_int(n))
+        return blt_number(vm, o, i, otherwise, v);
+    *v = int_value(n);
+    return (*v <= FAR_AWAY && *v >= -FAR_AWAY) ||
+           blt_number(vm, o, i, otherwise, v);
+}
+
 /* Elements of an object of 32-bit words; false: it is none. */
 static bool words_of(oop o, uint32_t **words, uint64_t *n)
 {
@@ -173,6 +186,19 @@ static bool load_halftone(struct vm *vm, struct blt *b, oop o)
 
 /* --- the whole --- */
 
+/* A rule of bits is d = c0 ^ (c1 & s) ^ (c2 & d) ^ (c3 & s & d). */
+static void learn_bits(struct blt *b)
+{
+    uint32_t none = b->merge(b, 0, 0), s = b->merge(b, ~0u, 0);
+    uint32_t d = b->merge(b, 0, ~0u), both = b->merge(b, ~0u, ~0u);
+
+    b->bits[0] = none;
+    b->bits[1] = none ^ s;
+    b->bits[2] = none ^ d;
+    b->bits[3] = none ^ s ^ d ^ both;
+}
+
+
 static bool ignores_source(unsigned rule)
 {
     return rule == 0 || rule == 5 || rule == 10 || rule == 15;
@@ -187,8 +213,8 @@ static bool load_source(struct vm *vm, struct blt *b, oop bb)
     if (b->no_source)
         return true;
     return form_load(&b->source, o) &&
-           blt_number(vm, bb, BB_SOURCE_X, 0, &b->source_x) &&
-           blt_number(vm, bb, BB_SOURCE_Y, 0, &b->source_y) &&
+           number(vm, bb, BB_SOURCE_X, 0, &b->source_x) &&
+           number(vm, bb, BB_SOURCE_Y, 0, &b->source_y) &&
            load_colour_map(vm, b, slot(bb, BB_COLOUR_MAP));
 }
 
@@ -213,23 +239,35 @@ static bool load_rectangles(struct vm *vm, struct blt *b, oop bb)
 {
     int64_t w = b->dest.width, h = b->dest.height;
 
-    return blt_number(vm, bb, BB_DEST_X, 0, &b->dest_x) &&
-           blt_number(vm, bb, BB_DEST_Y, 0, &b->dest_y) &&
-           blt_number(vm, bb, BB_WIDTH, w, &b->width) &&
-           blt_number(vm, bb, BB_HEIGHT, h, &b->height) &&
-           blt_number(vm, bb, BB_CLIP_X, 0, &b->clip_x) &&
-           blt_number(vm, bb, BB_CLIP_Y, 0, &b->clip_y) &&
-           blt_number(vm, bb, BB_CLIP_WIDTH, w, &b->clip_width) &&
-           blt_number(vm, bb, BB_CLIP_HEIGHT, h, &b->clip_height);
+    return number(vm, bb, BB_DEST_X, 0, &b->dest_x) &&
+           number(vm, bb, BB_DEST_Y, 0, &b->dest_y) &&
+           number(vm, bb, BB_WIDTH, w, &b->width) &&
+           number(vm, bb, BB_HEIGHT, h, &b->height) &&
+           number(vm, bb, BB_CLIP_X, 0, &b->clip_x) &&
+           number(vm, bb, BB_CLIP_Y, 0, &b->clip_y) &&
+           number(vm, bb, BB_CLIP_WIDTH, w, &b->clip_width) &&
+           number(vm, bb, BB_CLIP_HEIGHT, h, &b->clip_height);
+}
+
+/* What need not be there; the rest is always set before it is used. Clearing
+ * it all would take longer than copying a letter. */
+static void clear(struct blt *b)
+{
+    b->mask = 0xffffffff;
+    b->alpha = b->colour = 0xff;
+    b->gamma = b->ungamma = NULL;
+    b->count = 0;
+    b->source_x = b->source_y = 0;
+    b->map.present = b->map.new_style = b->map.fixed = false;
+    b->map.table = NULL;
+    b->map.bits_per_colour = 0;
 }
 
 int blt_load(struct vm *vm, struct blt *b, oop bb, bool warping)
 {
     oop rule, halftone;
 
-    memset(b, 0, sizeof *b);
-    b->mask = 0xffffffff;
-    b->alpha = b->colour = 0xff;
+    clear(b);
     if (!is_pointer(bb) || !format_is_pointers(format_of(bb)) ||
         slot_count(bb) < BB_SLOTS)
         return PRIM_ERR_BAD_RECEIVER;
@@ -248,6 +286,8 @@ int blt_load(struct vm *vm, struct blt *b, oop bb, bool warping)
     if (b->dest.immutable || (b->rule == RULE_TALLY && b->map.table &&
                               is_immutable(slot(bb, BB_COLOUR_MAP))))
         return PRIM_ERR_NO_MODIFICATION;
+    if (b->rule < RULES_OF_BITS)
+        learn_bits(b);
     clip_to_dest(b);
     return PRIM_OK;
 }

@@ -3,6 +3,7 @@
  * touches every part; the stack dump.
  */
 #include "vm/vm.h"
+#include "vm/bitblt_loops.h"
 #include "vm/jit/jit.h"
 #include "vm/platform.h"
 #include "vm/prim.h"
@@ -40,8 +41,12 @@ static uint64_t memory_for_objects(const struct vm_options *options)
 
 struct vm *vm_create(const struct vm_options *options, const char **why)
 {
-    struct vm *vm = calloc(1, sizeof *vm);
+    struct vm *vm;
 
+    *why = "no such loops to draw with on this processor";
+    if (!blt_choose_loops(options->blit))
+        return NULL;
+    vm = calloc(1, sizeof *vm);
     *why = "no memory for the machine";
     if (!vm)
         return NULL;
@@ -62,6 +67,11 @@ struct vm *vm_create(const struct vm_options *options, const char **why)
     }
     (void)jit_init(vm); /* without, everything is interpreted */
     return vm;
+}
+
+const char *vm_blit_loops(void)
+{
+    return blt_loops->name;
 }
 
 void vm_destroy(struct vm *vm)

@@ -17,6 +17,7 @@ struct vm_options {
     bool jit;                /* compile to machine code */
     int jit_threshold;       /* calls before that; -1: the default */
     const char *jit_list;    /* print the code of methods of that selector */
+    const char *blit;        /* "plain", "sse2", "avx2"; NULL: the fastest */
     const char *vm_path;     /* system attribute 0 */
     const char *machine;     /* system attribute 1006; NULL: hosted */
     const char *image_name;  /* system attribute 1 and the save's name */
@@ -26,6 +27,8 @@ struct vm_options {
 
 /* Loads the image and makes it ready to run. NULL: *why has one clear line. */
 struct vm *vm_create(const struct vm_options *options, const char **why);
+/* Name of the loops that draw. */
+const char *vm_blit_loops(void);
 /* Runs until the image quits (plat_exit). */
 _Noreturn void vm_run(struct vm *vm);
 void vm_destroy(struct vm *vm);

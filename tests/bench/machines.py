@@ -158,14 +158,25 @@ def frames(vm, image):
                        int(answer.split()[-1]) / 30000)
 
 
+def blits(vm, image):
+    """Prints its own table: ours beside pixman, in alternation."""
+    program = os.path.join(machine.BUILD, "bench", "blits")
+    if os.path.exists(program):
+        subprocess.run([program], check=True, timeout=300)
+    else:
+        print("blits beside pixman: skipped, libpixman-1-dev is missing")
+    return ()
+
+
 ROWS = {"boot": boot, "save": save, "memory": memory, "idle": idle,
-        "frames": frames}
+        "frames": frames,
+        "blits": blits}
 
 
 def print_rows(vm, image, names, rounds):
     for name in names:
         figures = {}
-        for _ in range(rounds):
+        for _ in range(1 if name == "blits" else rounds):
             for what, unit, figure in ROWS[name](vm, image):
                 figures.setdefault((what, unit), []).append(figure)
         for (what, unit), found in figures.items():

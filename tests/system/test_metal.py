@@ -105,6 +105,34 @@ def test_a_cpu_without_a_needed_feature_is_refused():
         m.expect(r"this processor lacks no-execute", timeout=60)
 
 
+# What draws is chosen by processor; the bits of a picture that went through
+# all of it tell whether it draws the same.
+DRAWN = ("[ | f c bits | f := Form extent: 200 @ 100. c := Canvas onForm: f. "
+         "c fillRectangle: (3 @ 3 corner: 150 @ 90) color: Color red; "
+         "shadowOf: (30 @ 30 corner: 90 @ 60) blur: 12 color: Color black; "
+         "fillEllipse: (20 @ 40 corner: 60 @ 80) "
+         "color: (Color green alpha: 0.3); drawString: 'Aerostat' "
+         "at: 10 @ 20 font: Theme uiFont color: Color blue; "
+         "drawImage: (f scaledTo: 150 @ 70) at: 40 @ 20. "
+         "bits := f bits. (1 to: bits size) inject: 0 into: "
+         "[ :sum :i | sum * 31 + (bits at: i) \\\\ 16r3FFFFFFF ] ] value")
+
+
+def drawing(processor, loops, options=""):
+    args = pvh(built("aerostat.image"), "repl")
+    args[args.index("-append") + 1] += options
+    with Machine(["-cpu", processor] + args, name="draws-" + loops) as m:
+        m.expect("loops for " + loops)
+        m.prompt()
+        answer = m.ask(DRAWN)
+        assert answer.strip().isdigit(), answer
+        return answer
+
+
+def test_avx2_is_used_where_the_processor_has_it():
+    assert drawing("max", "avx2") == drawing("qemu64", "sse2")
+
+
 def test_memory_above_4_gib_is_used():
     with Machine(pvh(built("aerostat.image"), "repl"), memory=5120,
                  name="big-memory") as m:

@@ -1,12 +1,15 @@
 /*
  * BitBlt against a model that knows pixels only: every rule, all depths and
  * both pixel orders, colour maps, halftones, clipping, overlap. The model
- * takes the whole source before it stores anything.
+ * takes the whole source before it stores anything. All of it with the loops
+ * in plain C, with SSE2, and with AVX2 where there is such a processor; and
+ * warps, which have no model, with all of them on the same operands.
  */
 #include "tests/unit/prim_test.h"
 #include "vm/bitblt.h"
+#include "vm/bitblt_loops.h"
 
-enum { MAX_SIDE = 70, BITS_WORDS = 8192, ROUNDS = 20000 };
+enum { MAX_SIDE = 70, BITS_WORDS = 8192, ROUNDS = 10000 };
 
 /* A Form as the model sees it, beside its objects. */
 struct picture {
@@ -369,6 +372,21 @@ static void run_transfer(const struct transfer *t)
     assert_int_equal(result, bitblt);
 }
 
+/* A test is run for each level; which one is its state. */
+static int set_up_level(void **state)
+{
+    return set_up(NULL);
+}
+
+static void take_level(void **state)
+{
+    if (!blt_choose_loops(*state)) {
+        print_message("skipped: this processor has no %s\n",
+                      (const char *)*state);
+        skip();
+    }
+}
+
 static const int depths[] = { 1, 2, 4, 8, 16, 32, -1, -2, -4, -8, -16, -32 };
 
 static int any_depth(void)
@@ -407,12 +425,15 @@ static void every_rule_agrees_with_the_model(void **state)
 {
     struct transfer t;
 
+    take_level(state);
     prepare();
     for (int i = 0; i < ROUNDS; i++) {
         t.rule = any_rule();
         t.has_source = below(8) != 0;
         random_picture(&dest, needs_32_bits(t.rule) ? 32 : any_depth());
-        random_picture(&source, below(2) ? dest.depth : any_depth());
+        random_picture(&source, t.rule == 34 && below(2) ? below(2) ? 8 : -8
+                                : below(2)              ? dest.depth
+                                                        : any_depth());
         random_halftone();
         random_map();
         random_transfer(&t);
@@ -431,6 +452,7 @@ static void a_form_may_be_its_own_source(void **state)
 {
     struct transfer t;
 
+    take_level(state);
     prepare();
     source.bits = dest.bits;
     source.form = dest.form;
@@ -506,6 +528,7 @@ static void a_wrong_bitblt_fails_and_touches_nothing(void **state)
 {
     oop result, operand;
 
+    take_level(state);
     prepare();
     for (int i = 0; i < 20000; i++) {
         struct transfer t = { .has_source = true, .rule = (int)below(45) };
@@ -538,6 +561,7 @@ static void a_straight_warp_is_a_copy(void **state)
                                       { SIDE - 1, SIDE - 1 },
                                       { SIDE - 1, 0 } };
 
+    take_level(state);
     prepare();
     bitblt = array(27);
     for (int i = 0; i < 200; i++) {
@@ -565,16 +589,141 @@ static void a_straight_warp_is_a_copy(void **state)
     }
 }
 
+/* --- every level on the same operands --- */
+
+static const char *const levels[] = { "plain", "sse2", "avx2" };
+
+static void random_corners(void)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        slots(bitblt)[15 + 3 * i] =
+            int_oop(((int64_t)below(MAX_SIDE << 14)) - (6 << 14));
+        slots(bitblt)[16 + 3 * i] =
+            int_oop(((int64_t)below((MAX_SIDE / 4) << 14)) - (1 << 14));
+    }
+}
+
+/* A rectangle, as when a picture is scaled: rows stay rows. */
+static void level_corners(void)
+{
+    int64_t x = below((unsigned)source.width << 14);
+    int64_t y = below((unsigned)source.height << 14);
+    int64_t right = below((unsigned)source.width << 14);
+    int64_t bottom = below((unsigned)source.height << 14);
+    const int64_t corner[4][2] = { { x, y }, { x, bottom },
+                                   { right, bottom }, { right, y } };
+
+    for (unsigned i = 0; i < 4; i++) {
+        slots(bitblt)[15 + 3 * i] = int_oop(corner[i][0]);
+        slots(bitblt)[16 + 3 * i] = int_oop(corner[i][1]);
+    }
+}
+
+static void warp_with(const char *level, int smoothing, oop source_map,
+                      uint32_t *to)
+{
+    const oop operands[] = { bitblt, int_oop(smoothing), source_map };
+    oop result;
+
+    assert_true(blt_choose_loops(level));
+    assert_int_equal(call(prim_warp_bits, &result, 2, operands), 0);
+    memcpy(to, bytes(dest.bits), BITS_WORDS * 4);
+}
+
+/* A map that changes nothing, said in a way that keeps the loops which map
+ * nothing from being used. */
+static void store_roundabout_map(void)
+{
+    static const uint32_t masks[4] = { 0xff, 0xff00, 0xff0000, 0xff000000 };
+    oop map = array(4);
+
+    slots(map)[0] = words(4);
+    slots(map)[1] = words(4);
+    slots(map)[2] = slots(map)[3] = h->nil;
+    for (uint64_t i = 0; i < 4; i++)
+        *word_at(slot(map, 1), i) = masks[i];
+    heap_store(h, bitblt, 14, map);
+}
+
+static void random_warp(void)
+{
+    struct transfer t = { .rule = below(2) ? 3 : any_rule(),
+                          .has_source = true };
+
+    if (t.rule == 30 || t.rule == 31 || t.rule == 41)
+        t.rule = 34;
+    random_picture(&dest, below(4) ? 32 : any_depth());
+    if (needs_32_bits(t.rule) && bits_of(&dest) != 32)
+        t.rule = 3;
+    random_picture(&source, below(4) ? 32 : any_depth());
+    random_halftone();
+    random_map();
+    random_transfer(&t);
+    store_transfer(&t);
+    if (below(3))
+        level_corners();
+    else
+        random_corners();
+}
+
+/* Draws for each level, and a last time the long way round. */
+static void warp_with_all(oop source_map, bool has_avx2)
+{
+    static uint32_t before[BITS_WORDS], first[BITS_WORDS], drawn[BITS_WORDS];
+    int smoothing = 1 + (int)below(3);
+    bool is_mapped = slot(bitblt, 14) != h->nil || bits_of(&source) != 32 ||
+                     bits_of(&dest) != 32;
+
+    memcpy(before, bytes(dest.bits), sizeof before);
+    warp_with("plain", smoothing, source_map, first);
+    for (int k = 1; k < 3 + !is_mapped; k++) {
+        if (k == 2 && !has_avx2)
+            continue;
+        if (k == 3)
+            store_roundabout_map();
+        memcpy(bytes(dest.bits), before, sizeof before);
+        warp_with(levels[k % 3], smoothing, source_map, drawn);
+        if (memcmp(first, drawn, sizeof first))
+            fail_msg("a warp with %s differs",
+                     k < 3 ? levels[k] : "a map of no effect");
+    }
+}
+
+static void every_level_warps_alike(void **state)
+{
+    bool has_avx2 = blt_choose_loops("avx2");
+    oop source_map = 0;
+
+    for (int i = 0; i < ROUNDS / 2; i++) {
+        if (i % 500 == 0) { /* so much is made */
+            if (i) {
+                tear_down(NULL);
+                assert_int_equal(set_up(NULL), 0);
+            }
+            prepare();
+            bitblt = array(27);
+            source_map = words(256);
+        }
+        random_warp();
+        warp_with_all(source_map, has_avx2);
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define LEVELS(f) LEVEL(f, "plain"), LEVEL(f, "sse2"), LEVEL(f, "avx2")
+#define LEVEL(f, level) \
+    { .name = #f ", " level, .test_func = f, .setup_func = set_up_level, \
+      .teardown_func = tear_down, .initial_state = (void *)(level) }
     const struct CMUnitTest tests[] = {
-        TEST(every_rule_agrees_with_the_model),
-        TEST(a_form_may_be_its_own_source),
+        LEVELS(every_rule_agrees_with_the_model),
+        LEVELS(a_form_may_be_its_own_source),
         TEST(swapping_turns_the_pixels_of_a_word_round),
         TEST(differences_and_tallies_are_counted),
-        TEST(a_wrong_bitblt_fails_and_touches_nothing),
-        TEST(a_straight_warp_is_a_copy),
+        LEVELS(a_wrong_bitblt_fails_and_touches_nothing),
+        LEVELS(a_straight_warp_is_a_copy),
+        TEST(every_level_warps_alike),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

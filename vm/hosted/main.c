@@ -20,6 +20,7 @@ static const char usage[] =
     "  --jit=on|off       compile to machine code, or interpret everything\n"
     "  --jit-threshold=N  calls of a method before it is compiled\n"
     "  --jit-list NAME    list the machine code of methods of that name\n"
+    "  --blit=LOOPS       draw with plain, sse2 or avx2 loops\n"
     "  --stats            print counters at exit\n"
     "  --stress-gc        collect at every safepoint\n"
     "  --check-heap       verify the heap after each collection\n"
@@ -93,6 +94,8 @@ static char **parse_options(char **argv, struct vm_options *o)
             o->check_heap = true;
         else if (!strncmp(*argv, "--jit", 5))
             jit_option(&argv, o);
+        else if (!strncmp(*argv, "--blit=", 7))
+            o->blit = *argv + 7;
         else if (!strcmp(*argv, "--memory"))
             o->memory_limit = megabytes(value_of(&argv));
         else if (!strcmp(*argv, "--write-below"))
