@@ -121,7 +121,7 @@ void frame_run(struct vm *vm, struct stack_page *page)
 void vm_set_limit(struct vm *vm)
 {
     vm->stack_limit = vm->page->limit;
-    if (vm->check_wanted || vm->options.stress_gc)
+    if (vm->check_wanted || vm->options.stress_gc || vm->options.stress_deopt)
         vm->stack_limit = (oop *)UINTPTR_MAX; /* after: signals may race */
 }
 

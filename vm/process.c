@@ -423,6 +423,13 @@ static void collect_if_wanted(struct vm *vm)
 
 /* --- the safepoint --- */
 
+/* Often, but not always, or optimised code would do nothing. */
+static void stress_deopt(struct vm *vm)
+{
+    if (vm->stats.checks % 5 == vm->stats.checks / 35 % 3 && vm->page)
+        deopt_all(vm);
+}
+
 void vm_safepoint(struct vm *vm, bool may_switch)
 {
     uint64_t now;
@@ -434,6 +441,8 @@ void vm_safepoint(struct vm *vm, bool may_switch)
         return;
     }
     vm->stats.checks++;
+    if (vm->options.stress_deopt)
+        stress_deopt(vm);
     vm->check_wanted = 0;
     vm_set_limit(vm);
     now = plat_usecs();

@@ -4,6 +4,7 @@
  */
 #include "vm/vm.h"
 #include "vm/bitblt_loops.h"
+#include "vm/jit/deopt.h"
 #include "vm/jit/jit.h"
 #include "vm/platform.h"
 #include "vm/prim.h"
@@ -149,6 +150,8 @@ int vm_become(struct vm *vm, oop from, oop to, bool two_way, bool copy_hash)
         if (!top)
             return PRIM_ERR_NO_MEMORY;
     }
+    if (vm->page && !deopt_all(vm)) /* it trusts classes */
+        return PRIM_ERR_NO_MEMORY;
     error = heap_become(&vm->heap, from, to, two_way, copy_hash);
     if (top && !vm_resume(vm, top))
         plat_panic("the running context became something else");

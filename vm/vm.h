@@ -16,6 +16,9 @@ struct vm_options {
     bool check_heap;         /* verify the whole heap after each collection */
     bool jit;                /* compile to machine code */
     int jit_threshold;       /* calls before that; -1: the default */
+    bool jit_second;         /* ... again, and better */
+    int jit_threshold2;      /* calls before that; -1: the default */
+    bool stress_deopt;       /* often leave what was compiled better */
     const char *jit_list;    /* print the code of methods of that selector */
     const char *blit;        /* "plain", "sse2", "avx2"; NULL: the fastest */
     const char *vm_path;     /* system attribute 0 */

@@ -17,8 +17,11 @@ static const char usage[] =
     "  --events FILE      pointer and keys from a file (vm/hosted/events.c)\n"
     "  --memory MB        the most that the image may take\n"
     "  --write-below DIR  the image may change no file elsewhere\n"
-    "  --jit=on|off       compile to machine code, or interpret everything\n"
+    "  --jit=on|1|off     compile to machine code, without the second tier,\n"
+    "                     or interpret everything\n"
     "  --jit-threshold=N  calls of a method before it is compiled\n"
+    "  --jit-threshold2=N calls of that code before the second tier compiles\n"
+    "  --jit-stress=deopt leave the second tier's code all the time\n"
     "  --jit-list NAME    list the machine code of methods of that name\n"
     "  --blit=LOOPS       draw with plain, sse2 or avx2 loops\n"
     "  --stats            print counters at exit\n"
@@ -68,9 +71,15 @@ static void jit_option(char ***argv, struct vm_options *o)
     const char *name = **argv;
 
     if (!strcmp(name, "--jit=on"))
-        o->jit = true;
+        o->jit = o->jit_second = true;
+    else if (!strcmp(name, "--jit=1"))
+        o->jit = true, o->jit_second = false;
     else if (!strcmp(name, "--jit=off"))
         o->jit = false;
+    else if (!strncmp(name, "--jit-threshold2=", 17))
+        o->jit_threshold2 = (int)strtol(name + 17, NULL, 10);
+    else if (!strcmp(name, "--jit-stress=deopt"))
+        o->stress_deopt = true;
     else if (!strncmp(name, "--jit-threshold=", 16))
         o->jit_threshold = (int)strtol(name + 16, NULL, 10);
     else if (!strcmp(name, "--jit-list"))
@@ -128,7 +137,7 @@ int main(int argc, char **argv)
 {
     struct vm_options options = {
         .vm_path = argc ? argv[0] : "aerostat", .jit = true,
-        .jit_threshold = -1,
+        .jit_threshold = -1, .jit_threshold2 = -1,
     };
     const char *why = "";
     struct vm *vm;

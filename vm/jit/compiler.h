@@ -41,6 +41,7 @@ struct slow {
     struct label in, out;
     enum reg x, y, result;  /* operands and result */
     struct value constant;  /* an operand that is in no register */
+    uint32_t at;            /* the operation's bytecode */
     uint32_t index, next;   /* next: bytecode after the operation */
     uint32_t before;        /* ... before the jump that is joined to it */
     uint32_t target;        /* of the conditional jump joined to it, 0: none */
@@ -52,6 +53,8 @@ struct slow {
 struct compiler {
     struct vm *vm;
     struct jit *j;
+    struct jit_code *code;    /* what is being made */
+    uint8_t *base;            /* where it will be */
     struct assembler a;
     oop method;
     uint32_t from, limit;     /* bytecode offsets */
@@ -116,6 +119,9 @@ bool join_jump(struct compiler *c, struct op *jump);
 /* Jumps according to the Boolean in `r`; behind it control goes on. */
 void emit_branch(struct compiler *c, enum reg r, uint8_t kind,
                  uint32_t target, uint32_t next);
+
+/* Counts down, and jumps when there is nothing left. Spoils r10. */
+void emit_count(struct compiler *c, const int64_t *left, struct label *none);
 
 /* --- jit_ops.c --- */
 

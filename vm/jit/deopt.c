@@ -7,6 +7,7 @@
  */
 #include "vm/jit/deopt.h"
 #include "vm/jit/jit_private.h"
+#include "vm/jit/tier2.h"
 #include "vm/platform.h"
 
 #include <stdlib.h>
@@ -202,6 +203,7 @@ oop deopt_contexts(struct vm *vm, oop *fp, const uint8_t *pc, const oop *end,
     for (i = 0; i < r.place->num_frames; i++)
         if (!fill_context(&r, i))
             return 0;
+    vm->jit->stats.deoptimised++;
     *innermost = r.contexts[r.place->num_frames - 1];
     return r.contexts[0];
 }
@@ -220,6 +222,10 @@ bool deopt_all(struct vm *vm)
 
 void runtime_deopt(struct vm *vm)
 {
+    struct jit_code *code = zone_at(vm, vm->pc);
+    const struct point *p = point_at(code, vm->pc);
+
+    tier2_failed(vm, code, &code->optimised->places[p - code->points]);
     while (!page_deoptimise(vm, vm->page))
         if (!vm_collect(vm))
             plat_panic("no memory to leave optimised code");

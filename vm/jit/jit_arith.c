@@ -5,6 +5,7 @@
  * primitives. What is not so simple is an ordinary send.
  */
 #include "vm/jit/compiler.h"
+#include "vm/jit/feedback.h"
 
 enum special {
     PLUS = 0, MINUS, LESS, GREATER, LESS_EQUAL, GREATER_EQUAL, EQUAL,
@@ -45,6 +46,7 @@ static struct slow *slow_for(struct compiler *c, const struct operands *o,
     s->y = o->y;
     s->constant = o->y_value;
     s->index = c->op.index;
+    s->at = c->at;
     s->self_valid = c->self_valid;
     return s;
 }
@@ -87,10 +89,38 @@ static void load_y(struct compiler *c, enum reg r, const struct slow *s)
         asm_mov(&c->a, r, s->y);
 }
 
+/* Remembers for the second tier what was met; spoils r11. */
+static void note(struct compiler *c, const struct slow *s, bool sent)
+{
+    struct assembler *a = &c->a;
+    uint32_t no;
+
+    if (!c->j->second_tier)
+        return;
+    asm_imm(a, R11, (uint64_t)(uintptr_t)feedback_byte(c->j, c->base, s->at));
+    if (sent) {
+        asm_alu_mem8_imm(a, OR, AT(R11, 0), ARITH_SENT);
+        return;
+    }
+    asm_alu_mem8_imm(a, OR, AT(R11, 0), ARITH_FLOATS |
+                     (s->y == NO_REG ? ARITH_RIGHT_INT : 0));
+    asm_test8_imm(a, s->x, TAG_INTEGER);
+    no = asm_jcc_short(a, IF_EQUAL);
+    asm_alu_mem8_imm(a, OR, AT(R11, 0), ARITH_LEFT_INT);
+    asm_here_short(a, no);
+    if (s->y == NO_REG)
+        return;
+    asm_test8_imm(a, s->y, TAG_INTEGER);
+    no = asm_jcc_short(a, IF_EQUAL);
+    asm_alu_mem8_imm(a, OR, AT(R11, 0), ARITH_RIGHT_INT);
+    asm_here_short(a, no);
+}
+
 /* The real send; its answer is in rax. */
 static void send_operands(struct compiler *c, const struct slow *s,
                           uint32_t bytecode)
 {
+    note(c, s, true);
     asm_push(&c->a, s->x);
     load_y(c, R10, s);
     asm_push(&c->a, R10);
@@ -113,6 +143,8 @@ static bool try_stub(struct compiler *c, const struct slow *s,
     asm_call_to(&c->a, stub);
     asm_test(&c->a, R10, R10);
     asm_jcc(&c->a, IF_EQUAL, no);
+    if (s->index <= DIVIDE)
+        note(c, s, false);
     return true;
 }
 

@@ -7,6 +7,7 @@
  * place; what does not fit is tried once more after a flush of the zone.
  */
 #include "vm/jit/compiler.h"
+#include "vm/jit/tier2.h"
 #include "vm/platform.h"
 #include "vm/prim.h"
 
@@ -344,6 +345,7 @@ static void emit_frame(struct compiler *c)
 
     if (c->is_block)
         check_closure(c);
+    c->code->frame_entry = c->base + a->used;
     push_temps(c);
     asm_push(a, RBP);
     asm_mov(a, RBP, RSP);
@@ -359,6 +361,29 @@ static void emit_frame(struct compiler *c)
     }
     asm_push_imm(a, 0);
     asm_push(a, RECEIVER_REG);
+}
+
+void emit_count(struct compiler *c, const int64_t *left, struct label *none)
+{
+    asm_imm(&c->a, R10, (uint64_t)(uintptr_t)left);
+    asm_alu_mem_imm(&c->a, SUB, AT(R10, 0), 1);
+    asm_jcc(&c->a, IF_NEGATIVE, none);
+}
+
+static void slow_hot_call(struct compiler *c, struct slow *s)
+{
+    asm_call_to(&c->a, c->j->stubs.hot_call);
+    emit_resume(c, &c->body, c->from);
+}
+
+static void count_call(struct compiler *c)
+{
+    struct slow *s;
+
+    if (!c->j->second_tier || code_has_primitive(c->method))
+        return;
+    s = new_slow(c, slow_hot_call);
+    emit_count(c, &c->code->calls_left, &s->in);
 }
 
 static void emit_prologue(struct compiler *c, uint32_t *entry)
@@ -379,6 +404,7 @@ static void emit_prologue(struct compiler *c, uint32_t *entry)
         emit_frame(c);
         asm_alu_load(&c->a, CMP, RSP, VM(stack_limit));
         asm_jcc(&c->a, IF_BELOW, &s->in);
+        count_call(c);
     }
     asm_bind(&c->a, &c->body);
     c->self_valid = true;
@@ -518,6 +544,7 @@ static bool emit_code(struct compiler *c, uint8_t *base, uint32_t room,
                       uint32_t *entry)
 {
     asm_init(&c->a, writable(c->j, base), base, room);
+    c->base = base;
     pool_label(c, c->method);
     c->body = (struct label)LABEL_INIT;
     emit_prologue(c, entry);
@@ -551,6 +578,7 @@ static void finish(struct compiler *c, struct jit_code *code, uint8_t *base,
     c->points = NULL;
     code->copied = c->copied;
     code->young = pool_is_young(c);
+    tier2_count(c->vm, code);
     zone_end(c->vm, base + c->a.used);
     c->j->stats.compiled++;
     c->j->stats.code_bytes += c->a.used;
@@ -580,6 +608,7 @@ static bool attempt(struct vm *vm, struct jit_code *code, oop closure,
         return false;
     c->vm = vm;
     c->j = vm->jit;
+    c->code = code;
     c->method = code->method;
     if (room > FIXED_BYTES +
                    BYTES_PER_BYTECODE * (uint32_t)byte_count(code->method))

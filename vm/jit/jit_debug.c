@@ -51,6 +51,18 @@ void jit_print_stats(struct vm *vm)
              ull(j->stats.pics), ull(j->stats.megamorphic),
              ull(j->stats.unlinks));
     plat_write(2, line, strlen(line));
+    if (!j->second_tier)
+        return;
+    snprintf(line, sizeof line,
+             "second tier: %llu pieces, %llu refused, %llu us, sends inlined "
+             "%llu; loops entered %llu\n"
+             "frames deoptimised %llu, guards failed %llu, pieces forgotten "
+             "%llu\n",
+             ull(j->stats.optimised), ull(j->stats.not_optimised),
+             ull(j->stats.optimise_usecs), ull(j->stats.inlined),
+             ull(j->stats.loops_entered), ull(j->stats.deoptimised),
+             ull(j->stats.guards_failed), ull(j->stats.optimised_forgotten));
+    plat_write(2, line, strlen(line));
 }
 
 /* --- listing --- */

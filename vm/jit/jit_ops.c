@@ -402,6 +402,25 @@ static void store_temp(struct compiler *c)
 
 /* --- jumps --- */
 
+static void slow_hot_loop(struct compiler *c, struct slow *s)
+{
+    asm_call_to(&c->a, c->j->stubs.hot_loop);
+    add_point(c, POINT_RESUME, s->target, 0, 0);
+    asm_push(&c->a, RAX);
+    asm_jmp(&c->a, &c->labels[s->target]);
+}
+
+static void count_loop(struct compiler *c)
+{
+    struct slow *s;
+
+    if (!c->j->second_tier || c->embedded)
+        return;
+    s = new_slow(c, slow_hot_loop);
+    s->target = c->op.target;
+    emit_count(c, &c->code->loops_left, &s->in);
+}
+
 static void jump(struct compiler *c)
 {
     uint32_t on;
@@ -414,6 +433,7 @@ static void jump(struct compiler *c)
     }
     asm_alu_load(&c->a, CMP, RSP, VM(stack_limit));
     on = asm_jcc_short(&c->a, IF_BELOW);
+    count_loop(c);
     asm_jmp(&c->a, &c->labels[c->op.target]);
     asm_here_short(&c->a, on);
     asm_call_to(&c->a, c->j->stubs.safepoint);

@@ -12,7 +12,8 @@
  *   jit_frames.c   native and bytecode pcs; interpreted frames taken over
  *   jit_zone.c     memory of code, finding and forgetting it, the collector
  *   jit_debug.c    listing and counters
- *   feedback.c     what code has met, for the second tier (ir.h)
+ *   tier2.c        when the second tier (ir.h) has a method, and till when
+ *   feedback.c     what code has met, for the second tier
  *
  * Registers in machine code: rsp is the Smalltalk stack pointer, rbp the
  * frame, rbx the vm; r12 may hold the receiver; all others are scratch. A
@@ -32,6 +33,7 @@ enum {
     PIC_CASES = 6,
     ARITHMETIC_SEEN = 1 << 16, /* bytes of feedback.h */
     FAILED_PLACES = 1 << 14,
+    TRIES = 1 << 12,
     /* Activations before a method is compiled. With fewer, an emulated
      * machine takes twice as long to its desktop: what runs a dozen times
      * while it starts is not worth translating twice. */
@@ -82,6 +84,10 @@ struct jit_code {
     bool young;         /* the pool may have young oops */
     bool forgotten;     /* nothing new may run it */
     struct optimised *optimised; /* of the second tier's code, else NULL */
+    struct jit_code *other; /* the other tier's, installed in its place */
+    uint8_t *frame_entry;   /* where the first tier's code makes its frame */
+    uint8_t saved[5];       /* what was there before a jump to the other */
+    int64_t calls_left, loops_left; /* before the second tier is asked */
     struct jit_code *next; /* in its bucket */
 };
 
@@ -97,6 +103,7 @@ struct jit_stubs {
     uint8_t *must_be_boolean; /* rsi: the value */
     uint8_t *read_only;      /* rsi object, rdx value, rcx index */
     uint8_t *remember, *widow, *identical, *class_of, *follow; /* leaves */
+    uint8_t *hot_call, *hot_loop; /* asks the second tier */
     uint8_t *deopt;          /* leaves optimised code for the interpreter */
     uint8_t *context;        /* thisContext */
     uint8_t *process;
@@ -128,12 +135,17 @@ struct jit {
     bool second_tier;        /* count for it, and have it */
     uint8_t arithmetic_seen[ARITHMETIC_SEEN]; /* feedback.h */
     uint8_t failed[FAILED_PLACES];
+    uint8_t tries[TRIES];    /* to optimise */
+    unsigned num_optimised;  /* pieces of the second tier, forgotten ones too */
     bool array_access_inlined; /* code counts on Array's at: and at:put: */
     uint64_t epoch;          /* counts flushes */
     struct jit_stats {
         uint64_t compiled, refused, flushes, forgotten, loops, taken_over;
         uint64_t misses, links, pics, megamorphic, unlinks, code_bytes;
         uint64_t compile_usecs;
+        uint64_t optimised, not_optimised, optimise_usecs, loops_entered;
+        uint64_t guards_failed, deoptimised, optimised_forgotten;
+        uint64_t inlined;     /* sends that optimised code does not make */
     } stats;
 };
 
@@ -159,6 +171,10 @@ struct jit_code *zone_at(const struct vm *vm, const uint8_t *address);
 /* The first tier's code of a method, or an embedded block in it; NULL:
  * none. */
 struct jit_code *zone_find(struct vm *vm, oop method, uint32_t start);
+/* The second tier's for the loop at a bytecode. */
+struct jit_code *zone_find_loop(struct vm *vm, oop method, uint32_t at);
+/* Nobody finds it any more; frames that run it finish in it. */
+void zone_hide(struct vm *vm, struct jit_code *code);
 
 /* --- jit_decode.c --- */
 

@@ -12,6 +12,7 @@
  */
 #include "vm/interp_slow.h"
 #include "vm/jit/jit_private.h"
+#include "vm/jit/tier2.h"
 #include "vm/prim.h"
 
 #include <stdlib.h>
@@ -96,6 +97,8 @@ static void unlink_sends(struct vm *vm, uint32_t hash)
 
     if (!j || !j->num_codes)
         return;
+    if (!hash)
+        tier2_forget_all(vm);
     if (j->array_access_inlined && !jit_array_access_is_primitive(vm)) {
         j->array_access_inlined = false;
         jit_flush(vm);
@@ -111,6 +114,7 @@ void jit_unlink(struct vm *vm) { unlink_sends(vm, 0); }
 
 void jit_unlink_selector(struct vm *vm, oop selector)
 {
+    tier2_forget_selector(vm, selector);
     unlink_sends(vm, selector_hash(selector));
 }
 

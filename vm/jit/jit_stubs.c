@@ -12,6 +12,7 @@
  */
 #include "vm/jit/deopt.h"
 #include "vm/jit/jit_private.h"
+#include "vm/jit/tier2.h"
 #include "vm/prim.h"
 
 #define VM(field) AT(RBX, offsetof(struct vm, field))
@@ -482,6 +483,8 @@ void stubs_make(struct vm *vm, struct assembler *a)
     s->block_return_slow = TRANSITION(runtime_block_return);
     s->must_be_boolean = TRANSITION(runtime_must_be_boolean);
     s->read_only = TRANSITION(runtime_read_only);
+    s->hot_call = TRANSITION(runtime_hot_call);
+    s->hot_loop = TRANSITION(runtime_hot_loop);
     s->deopt = TRANSITION(runtime_deopt);
     s->context = TRANSITION(runtime_context);
     s->process = TRANSITION(runtime_process);

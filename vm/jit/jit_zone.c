@@ -9,6 +9,7 @@
  */
 #include "vm/jit/deopt.h"
 #include "vm/jit/jit_private.h"
+#include "vm/jit/tier2.h"
 #include "vm/platform.h"
 
 #include <stdlib.h>
@@ -44,6 +45,7 @@ int jit_init(struct vm *vm)
     if (!j)
         return -1;
     vm->jit = j;
+    j->second_tier = vm->options.jit_second;
     j->threshold = vm->options.jit_threshold < 0
                        ? THRESHOLD_DEFAULT
                        : (unsigned)vm->options.jit_threshold;
@@ -157,6 +159,17 @@ struct jit_code *zone_find(struct vm *vm, oop method, uint32_t start)
     return NULL;
 }
 
+struct jit_code *zone_find_loop(struct vm *vm, oop method, uint32_t at)
+{
+    struct jit_code *c;
+
+    for (c = *bucket(vm->jit, method); c; c = c->next)
+        if (c->optimised && c->method == method &&
+            c->optimised->entered_at == at)
+            return c;
+    return NULL;
+}
+
 /* --- forgetting --- */
 
 static void forget_tables(struct vm *vm)
@@ -181,7 +194,7 @@ void jit_flush(struct vm *vm)
     vm->reload = true;
     for (i = 0; i < j->num_codes; i++)
         free_code(j->codes[i]);
-    j->num_codes = 0;
+    j->num_codes = j->num_optimised = 0;
     j->used = j->stubs_end;
     j->epoch++;
     j->stats.flushes++;
@@ -200,6 +213,12 @@ static void leave_bucket(struct jit *j, struct jit_code *c)
         }
 }
 
+void zone_hide(struct vm *vm, struct jit_code *c)
+{
+    leave_bucket(vm->jit, c);
+    c->forgotten = true;
+}
+
 /* Frames that run the code finish in it: it stays until the next flush, found
  * by nobody. */
 void jit_forget(struct vm *vm, oop method)
@@ -210,12 +229,12 @@ void jit_forget(struct vm *vm, oop method)
 
     if (!j)
         return;
+    tier2_forget_method(vm, method);
     for (c = *bucket(j, method); c; c = next) {
         next = c->next;
         if (c->method != method || c->kind == CODE_MEGAMORPHIC)
             continue;
-        leave_bucket(j, c);
-        c->forgotten = true;
+        zone_hide(vm, c);
         j->stats.forgotten++;
         found = true;
     }
@@ -242,8 +261,12 @@ void jit_changed(struct vm *vm, oop method)
 
 static bool is_young_code(struct vm *vm, struct jit_code *c)
 {
+    const struct optimised *o = c->optimised;
     unsigned i;
 
+    for (i = 0; o && i < o->num_dependencies; i++)
+        if (heap_is_young(&vm->heap, o->dependencies[i]))
+            return true;
     for (i = 0; i < c->pool_count; i++)
         if (heap_is_young(&vm->heap, c->pool[i]))
             return true;
@@ -252,9 +275,12 @@ static bool is_young_code(struct vm *vm, struct jit_code *c)
 
 static void visit_code(struct vm *vm, struct jit_code *c, heap_visitor visit)
 {
+    const struct optimised *o = c->optimised;
     oop old = c->method;
     unsigned i;
 
+    for (i = 0; o && i < o->num_dependencies; i++)
+        o->dependencies[i] = visit(&vm->heap, o->dependencies[i]);
     for (i = 0; i < c->pool_count; i++)
         c->pool[i] = visit(&vm->heap, c->pool[i]);
     if (c->kind == CODE_PIC)

@@ -1,0 +1,289 @@
+/*
+ * tier2.c - when a method is compiled a second time, how the better code is
+ * entered, and when it goes.
+ *
+ * The first tier counts calls and back edges. The entry of its code, behind
+ * the class check, becomes a jump to the better code, so that everybody who
+ * calls the one calls the other; a loop that is hot has code of its own,
+ * which takes over the running frame. What makes its guards fail often is
+ * compiled again, knowing where (feedback.h), but not for ever.
+ */
+#include "vm/jit/tier2.h"
+#include "vm/jit/deopt.h"
+#include "vm/jit/feedback.h"
+#include "vm/jit/ir.h"
+#include "vm/platform.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CALLS_DEFAULT = 1500,
+    LOOPS_PER_CALL = 10,  /* a back edge is a tenth of a call */
+    MAX_FAILURES = 4,     /* of a piece of code, before it is made anew */
+    MAX_TRIES = 8,        /* to compile the same thing */
+    JUMP_BYTES = 5,
+};
+
+/* --- counting --- */
+
+static int64_t calls_wanted(const struct vm *vm)
+{
+    int n = vm->options.jit_threshold2;
+
+    return n < 0 ? CALLS_DEFAULT : n;
+}
+
+void tier2_count(struct vm *vm, struct jit_code *code)
+{
+    code->calls_left = calls_wanted(vm);
+    code->loops_left = LOOPS_PER_CALL * calls_wanted(vm);
+}
+
+static uint8_t *tries_of(struct vm *vm, oop method, uint32_t entered_at)
+{
+    uint32_t n = heap_identity_hash(&vm->heap, method) * 13 + entered_at;
+
+    return &vm->jit->tries[n & (TRIES - 1)];
+}
+
+/* --- compiling --- */
+
+/* A pass has left the graph unsound: that is a bug here, not in the image. */
+static void check(struct vm *vm, struct ir_graph *g, const char *pass)
+{
+    const char *what = vm->options.check_heap ? ir_verify(g) : NULL;
+    char line[120];
+
+    if (!what || g->failed)
+        return;
+    ir_print(g);
+    snprintf(line, sizeof line, "the graph is unsound after %s: %s", pass,
+             what);
+    plat_panic(line);
+}
+
+static struct jit_code *compile(struct vm *vm, oop method, oop closure,
+                                uint32_t entered_at, bool *refused)
+{
+    struct ir_graph *g = ir_build(vm, method, closure, entered_at);
+    struct jit_code *code = NULL;
+
+    *refused = true;
+    if (!g)
+        return NULL;
+    check(vm, g, "building");
+    ir_infer_types(g);
+    check(vm, g, "types");
+    ir_optimise(g);
+    check(vm, g, "optimising");
+    ir_unbox_floats(g);
+    check(vm, g, "floats");
+    if (!g->failed) {
+        code = ir_emit(vm, g);
+        *refused = !code && g->failed;
+    }
+    ir_free_graph(g);
+    return code;
+}
+
+static void free_unowned(struct jit_code *code)
+{
+    optimised_free(code->optimised);
+    free(code->points);
+    free(code);
+}
+
+struct jit_code *tier2_compile(struct vm *vm, oop method, oop closure,
+                               uint32_t entered_at)
+{
+    struct jit *j = vm->jit;
+    uint8_t *tries = tries_of(vm, method, entered_at);
+    uint64_t began = plat_usecs();
+    struct jit_code *code;
+    bool refused;
+
+    if (*tries >= MAX_TRIES)
+        return NULL;
+    ++*tries;
+    code = compile(vm, method, closure, entered_at, &refused);
+    if (code && !zone_add(vm, code)) {
+        free_unowned(code);
+        code = NULL;
+    }
+    j->stats.optimise_usecs += plat_usecs() - began;
+    if (code) {
+        j->stats.optimised++;
+        j->num_optimised++;
+    } else if (refused) {
+        *tries = MAX_TRIES;
+        j->stats.not_optimised++;
+    }
+    return code;
+}
+
+/* --- entering --- */
+
+/* The code's frame entry becomes a jump. */
+static void install(struct vm *vm, struct jit_code *code,
+                    struct jit_code *better)
+{
+    uint8_t *at = writable(vm->jit, code->frame_entry);
+    int32_t by =
+        (int32_t)(better->entry - (code->frame_entry + JUMP_BYTES));
+
+    memcpy(code->saved, at, JUMP_BYTES);
+    at[0] = 0xe9;
+    memcpy(at + 1, &by, sizeof by);
+    code->other = better;
+    better->other = code;
+}
+
+static void uninstall(struct vm *vm, struct jit_code *better)
+{
+    struct jit_code *code = better->other;
+
+    if (!code)
+        return;
+    memcpy(writable(vm->jit, code->frame_entry), code->saved, JUMP_BYTES);
+    code->other = better->other = NULL;
+    code->calls_left = calls_wanted(vm) / 4;
+}
+
+void runtime_hot_call(struct vm *vm)
+{
+    struct jit_code *code = zone_at(vm, vm->pc), *better;
+
+    code->calls_left = INT64_MAX;
+    if (code->other || code->forgotten)
+        return;
+    better = tier2_compile(vm, code->method, vm->fp[FRAME_CLOSURE], 0);
+    if (better)
+        install(vm, code, better);
+}
+
+static struct jit_code *code_of_loop(struct vm *vm, struct jit_code *code,
+                                     uint32_t entered_at)
+{
+    struct jit_code *c = zone_find_loop(vm, code->method, entered_at);
+
+    if (!c && !code->forgotten)
+        c = tier2_compile(vm, code->method, vm->fp[FRAME_CLOSURE],
+                          entered_at);
+    return c;
+}
+
+void runtime_hot_loop(struct vm *vm)
+{
+    struct jit_code *code = zone_at(vm, vm->pc), *loop;
+
+    code->loops_left = LOOPS_PER_CALL * calls_wanted(vm);
+    if (vm->fp[FRAME_CONTEXT])
+        return;
+    loop = code_of_loop(vm, code, point_at(code, vm->pc)->bytecode);
+    if (!loop) {
+        code->loops_left = code->loops_left * 8 + 1000;
+        return;
+    }
+    vm->pc = loop->optimised->loop_entry;
+    vm->jit->stats.loops_entered++;
+}
+
+/* --- forgetting --- */
+
+static void forget(struct vm *vm, struct jit_code *c)
+{
+    if (c->forgotten)
+        return;
+    uninstall(vm, c);
+    zone_hide(vm, c);
+    vm->jit->stats.optimised_forgotten++;
+}
+
+void tier2_failed(struct vm *vm, struct jit_code *code,
+                  const struct deopt_place *place)
+{
+    const struct optimised *o = code->optimised;
+    const struct deopt_frame *f =
+        &o->frames[place->frames + place->num_frames - 1];
+
+    feedback_fail(vm, code->pool[f->method], f->bytecode);
+    vm->jit->stats.guards_failed++;
+    if (++code->optimised->failures >= MAX_FAILURES)
+        forget(vm, code);
+}
+
+static bool depends_on(const struct jit_code *c, oop selector)
+{
+    unsigned i;
+
+    for (i = 0; i < c->optimised->num_dependencies; i++)
+        if (c->optimised->dependencies[i] == selector)
+            return true;
+    return false;
+}
+
+static bool has_inlined(const struct jit_code *c, oop method)
+{
+    unsigned i;
+
+    for (i = 0; i < c->pool_count; i++)
+        if (c->pool[i] == method)
+            return true;
+    return false;
+}
+
+static bool always(const struct jit_code *c, oop o) { return true; }
+
+/* Forgotten code too may still run somewhere. */
+static void forget_where(struct vm *vm,
+                         bool (*is_wrong)(const struct jit_code *c, oop o),
+                         oop o)
+{
+    struct jit *j = vm->jit;
+    bool found = false;
+    unsigned i;
+
+    if (!j || !j->num_optimised)
+        return;
+    for (i = 0; i < j->num_codes; i++) {
+        struct jit_code *c = j->codes[i];
+
+        if (!c->optimised || !is_wrong(c, o))
+            continue;
+        forget(vm, c);
+        found = true;
+    }
+    if (found && !deopt_all(vm))
+        plat_panic("no memory to leave optimised code");
+}
+
+void tier2_forget_selector(struct vm *vm, oop selector)
+{
+    forget_where(vm, depends_on, selector);
+}
+
+void tier2_forget_method(struct vm *vm, oop method)
+{
+    forget_where(vm, has_inlined, method);
+}
+
+void tier2_forget_all(struct vm *vm) { forget_where(vm, always, 0); }
+
+/* --- until the parts are there --- */
+
+__attribute__((weak)) struct ir_graph *ir_build(struct vm *vm, oop method,
+                                                oop closure,
+                                                uint32_t entered_at)
+{
+    return NULL;
+}
+__attribute__((weak)) void ir_infer_types(struct ir_graph *g) {}
+__attribute__((weak)) void ir_optimise(struct ir_graph *g) {}
+__attribute__((weak)) void ir_unbox_floats(struct ir_graph *g) {}
+__attribute__((weak)) struct jit_code *ir_emit(struct vm *vm,
+                                               struct ir_graph *g)
+{
+    return NULL;
+}
