@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "kernel/irq.h"
 #include "kernel/klog.h"
 #include "kernel/pci.h"
 
@@ -75,11 +76,13 @@ void drivers_probe(bool early)
     for (unsigned i = 0; i < DRIVER_COUNT; i++) {
         if (drivers[i]->early != early)
             continue;
+        irq_set_owner(drivers[i]->name);
         if (is_left_out(drivers[i]->name))
             klog("%s: left out, as asked\n", drivers[i]->name);
         else if (drivers[i]->ids)
             probe_pci(drivers[i]);
         else
             report(drivers[i], drivers[i]->probe(NULL));
+        irq_set_owner("kernel");
     }
 }

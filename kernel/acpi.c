@@ -41,19 +41,20 @@ struct __attribute__((packed)) fadt {
     uint8_t reserved0[2];
     uint16_t sci_line;
     uint32_t smi_port;
-    uint8_t acpi_enable, acpi_disable, reserved1[10];
-    uint32_t pm1a_control, pm1b_control;
-    uint8_t reserved2[36];
-    uint8_t century, reserved3[3];
+    uint8_t acpi_enable, acpi_disable, reserved1[2];
+    uint32_t pm1a_event, pm1b_event, pm1a_control, pm1b_control;
+    uint32_t pm2_control, pm_timer;
+    uint8_t reserved2[8], pm1_event_bytes, reserved3[19];
+    uint8_t century, reserved4[3];
     uint32_t flags;
     struct address reset;
-    uint8_t reset_value, reserved4[3];
+    uint8_t reset_value, reserved5[3];
     uint64_t x_facs, x_dsdt;
 };
 _Static_assert(offsetof(struct fadt, pm1a_control) == 64, "FADT");
 _Static_assert(offsetof(struct fadt, century) == 108, "FADT");
 _Static_assert(offsetof(struct fadt, reset) == 116, "FADT");
-enum { FADT_RESET_SUPPORTED = 1 << 10 };
+enum { FADT_NO_FIXED_BUTTON = 1 << 4, FADT_RESET_SUPPORTED = 1 << 10 };
 struct __attribute__((packed)) hpet {
     struct table header;
     uint32_t id;
@@ -64,8 +65,17 @@ struct __attribute__((packed)) madt {
     uint32_t local_apic, flags;
 };
 enum madt_entry {
-    MADT_IO_APIC = 1, MADT_OVERRIDE = 2, MADT_LOCAL_ADDRESS = 5,
+    MADT_CORE = 0, MADT_IO_APIC = 1, MADT_OVERRIDE = 2,
+    MADT_LOCAL_ADDRESS = 5, MADT_CORE_X2 = 9,
 };
+enum { CORE_ENABLED = 1 };
+/* PCI Firmware Specification 3.0, table 4-3; eight bytes of nothing first. */
+struct __attribute__((packed)) mcfg_entry {
+    uint64_t address; /* of bus 0, even if first_bus is another */
+    uint16_t segment;
+    uint8_t first_bus, last_bus, reserved[4];
+};
+enum { MCFG_ENTRIES = 44 };
 
 static struct acpi facts;
 
@@ -102,12 +112,36 @@ static const struct table *table_at(uint64_t phys)
     return t && sum(t, t->length) == 0 ? t : NULL;
 }
 
+/* Some firmware lists a core both ways. */
+static void add_core(uint32_t apic_id)
+{
+    for (unsigned i = 0; i < facts.core_count; i++)
+        if (facts.cores[i] == apic_id)
+            return;
+    if (facts.core_count < ACPI_CORES)
+        facts.cores[facts.core_count++] = apic_id;
+}
+
 static void read_madt_entry(const uint8_t *p)
 {
     uint32_t word;
     uint16_t flags;
 
     switch (p[0]) {
+    case MADT_CORE:
+        if (p[1] >= 8)
+            memcpy(&word, p + 4, 4);
+        if (p[1] >= 8 && (word & CORE_ENABLED))
+            add_core(p[3]);
+        break;
+    case MADT_CORE_X2:
+        if (p[1] >= 16)
+            memcpy(&word, p + 8, 4);
+        if (p[1] >= 16 && (word & CORE_ENABLED)) {
+            memcpy(&word, p + 4, 4);
+            add_core(word);
+        }
+        break;
     case MADT_IO_APIC:
         if (facts.io_apic_count == ACPI_IO_APICS || p[1] < 12)
             return;
@@ -148,6 +182,22 @@ static void read_madt(const struct table *t)
     }
 }
 
+static void read_mcfg(const struct table *t)
+{
+    struct mcfg_entry e;
+
+    for (uint32_t at = MCFG_ENTRIES; at + sizeof e <= t->length;
+         at += sizeof e) {
+        memcpy(&e, (const char *)t + at, sizeof e);
+        if (e.segment || !e.address || e.address & 0xfffff ||
+            e.last_bus < e.first_bus || facts.mcfg_count == ACPI_MCFG)
+            continue;
+        facts.mcfg[facts.mcfg_count].address = e.address;
+        facts.mcfg[facts.mcfg_count].first_bus = e.first_bus;
+        facts.mcfg[facts.mcfg_count++].last_bus = e.last_bus;
+    }
+}
+
 static void read_s5(uint64_t phys)
 {
     const struct table *t = table_at(phys);
@@ -167,6 +217,11 @@ static void read_fadt(const struct table *t)
     facts.acpi_enable = f.acpi_enable;
     facts.pm1a_control = f.pm1a_control;
     facts.pm1b_control = f.pm1b_control;
+    facts.pm1a_event = f.pm1a_event;
+    facts.pm1b_event = f.pm1b_event;
+    facts.pm1_event_bytes = f.pm1_event_bytes;
+    facts.sci_line = f.sci_line;
+    facts.power_button = !(f.flags & FADT_NO_FIXED_BUTTON);
     facts.century_register = f.century;
     if (f.flags & FADT_RESET_SUPPORTED) {
         facts.reset_by_memory = f.reset.space == 0;
@@ -187,6 +242,8 @@ static void read_table(uint64_t phys)
         read_madt(t);
     else if (memcmp(t->signature, "FACP", 4) == 0)
         read_fadt(t);
+    else if (memcmp(t->signature, "MCFG", 4) == 0)
+        read_mcfg(t);
     else if (memcmp(t->signature, "HPET", 4) == 0 &&
              t->length >= sizeof(struct hpet))
         facts.hpet = ((const struct hpet *)(const void *)t)->address.at;

@@ -8,7 +8,9 @@
 
 struct boot_info;
 
-enum { ACPI_IO_APICS = 8, ACPI_OVERRIDES = 24 };
+enum {
+    ACPI_IO_APICS = 8, ACPI_OVERRIDES = 24, ACPI_CORES = 256, ACPI_MCFG = 4,
+};
 
 struct acpi {
     bool present;
@@ -25,11 +27,22 @@ struct acpi {
         bool level, active_low;
     } override[ACPI_OVERRIDES];
     unsigned override_count;
+    uint32_t cores[ACPI_CORES]; /* APIC numbers of processors that work */
+    unsigned core_count;
+    /* MCFG: where configuration space is, of PCI segment 0 */
+    struct {
+        uint64_t address; /* of bus 0 */
+        uint8_t first_bus, last_bus;
+    } mcfg[ACPI_MCFG];
+    unsigned mcfg_count;
     /* HPET */
     uint64_t hpet; /* physical; 0: none */
     /* FADT */
     uint32_t smi_port, pm1a_control, pm1b_control;
-    uint8_t acpi_enable, century_register;
+    uint32_t pm1a_event, pm1b_event;
+    uint16_t sci_line;
+    uint8_t acpi_enable, century_register, pm1_event_bytes;
+    bool power_button; /* is a fixed one */
     bool reset_by_port, reset_by_memory;
     uint64_t reset_address;
     uint8_t reset_value;

@@ -117,18 +117,38 @@ void apic_timer_start(uint8_t vector, uint32_t ticks)
 
 uint32_t apic_timer_left(void) { return read_local(LAPIC_CURRENT); }
 
-bool apic_route(uint32_t line, uint8_t vector, bool level, bool active_low)
+/* The IO-APIC that `line` arrives at, and which of its lines it is there. */
+static bool find_line(uint32_t line, unsigned *i, uint32_t *l)
 {
-    for (unsigned i = 0; i < io_apic_count; i++) {
-        uint32_t l = line - io_apics[i].first;
-
-        if (line < io_apics[i].first || l >= io_apics[i].lines)
-            continue;
-        write_io(i, IOAPIC_TABLE + 2 * l + 1, apic_id() << 24);
-        write_io(i, IOAPIC_TABLE + 2 * l,
-                 vector | (level ? ROUTE_LEVEL : 0) |
-                     (active_low ? ROUTE_ACTIVE_LOW : 0));
-        return true;
+    for (*i = 0; *i < io_apic_count; ++*i) {
+        *l = line - io_apics[*i].first;
+        if (line >= io_apics[*i].first && *l < io_apics[*i].lines)
+            return true;
     }
     return false;
+}
+
+bool apic_route(uint32_t line, uint8_t vector, bool level, bool active_low)
+{
+    unsigned i;
+    uint32_t l;
+
+    if (!find_line(line, &i, &l))
+        return false;
+    write_io(i, IOAPIC_TABLE + 2 * l + 1, apic_id() << 24);
+    write_io(i, IOAPIC_TABLE + 2 * l,
+             vector | (level ? ROUTE_LEVEL : 0) |
+                 (active_low ? ROUTE_ACTIVE_LOW : 0));
+    return true;
+}
+
+void apic_mask(uint32_t line, bool masked)
+{
+    unsigned i;
+    uint32_t l, was;
+
+    if (!find_line(line, &i, &l))
+        return;
+    was = read_io(i, IOAPIC_TABLE + 2 * l) & ~(uint32_t)ROUTE_MASKED;
+    write_io(i, IOAPIC_TABLE + 2 * l, was | (masked ? ROUTE_MASKED : 0));
 }

@@ -17,3 +17,5 @@ uint32_t apic_timer_left(void);
 
 /* Connects an IO-APIC line to `vector`; false: no such line. */
 bool apic_route(uint32_t line, uint8_t vector, bool level, bool active_low);
+/* Keeps a line's interrupts away, or lets them come. */
+void apic_mask(uint32_t line, bool masked);

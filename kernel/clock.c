@@ -4,7 +4,9 @@
  */
 #include "kernel/clock.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "kernel/acpi.h"
 #include "kernel/cpu.h"
@@ -21,6 +23,7 @@ enum { HPET_PERIOD = 0x04, HPET_CONFIG = 0x10, HPET_COUNTER = 0xf0 };
 #define HPET_MAX_PERIOD 100000000u
 
 static uint64_t tsc_hz = 1000000000, tsc_start;
+static bool invariant; /* the same in every sleep and at every speed */
 static int64_t utc_start; /* microseconds since 1970 at tsc_start */
 
 /* The counter and the TSC at the same moment: of a few pairs the one read
@@ -103,9 +106,10 @@ static uint64_t measure_pit(void)
 
 void clock_start(void) { tsc_start = rdtsc(); }
 
+static const char *source = "HPET";
+
 void clock_init(void)
 {
-    const char *source = "HPET";
     uint64_t hz = acpi()->hpet ? measure_hpet(acpi()->hpet) : 0;
 
     if (!hz) {
@@ -115,8 +119,8 @@ void clock_init(void)
     tsc_hz = hz;
     utc_start = rtc_read(acpi()->century_register) * 1000000 -
                 (int64_t)clock_usecs();
-    klog("clock: %llu MHz by %s\n", (unsigned long long)(hz / 1000000),
-         source);
+    invariant = cpu_feature(0x80000007, 3, 8);
+    klog("clock: %s\n", clock_description());
 }
 
 uint64_t clock_usecs(void)
@@ -137,3 +141,14 @@ void clock_delay(uint32_t usecs)
 }
 
 uint64_t clock_tsc_hz(void) { return tsc_hz; }
+
+const char *clock_description(void)
+{
+    static char line[80];
+
+    snprintf(line, sizeof line, "time stamp counter, %llu.%03llu MHz by %s%s",
+             (unsigned long long)(tsc_hz / 1000000),
+             (unsigned long long)(tsc_hz / 1000 % 1000), source,
+             invariant ? ", invariant" : "");
+    return line;
+}

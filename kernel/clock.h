@@ -18,3 +18,5 @@ int64_t clock_utc_usecs(void);
 void clock_delay(uint32_t usecs);
 /* TSC ticks in a second. */
 uint64_t clock_tsc_hz(void);
+/* What time is taken from, in words. */
+const char *clock_description(void);

@@ -29,12 +29,28 @@ static uint64_t gdt[5] = {
     0, 0,               /* 24: task state segment */
 };
 
-bool cpu_has_no_execute(void)
+bool cpu_feature(uint32_t leaf, unsigned reg, unsigned bit)
 {
     uint32_t r[4];
 
-    cpuid(0x80000001, 0, r);
-    return r[3] >> 20 & 1;
+    cpuid(leaf & 0x80000000, 0, r);
+    if (r[0] < leaf)
+        return false;
+    cpuid(leaf, 0, r);
+    return r[reg] >> bit & 1;
+}
+
+bool cpu_has_no_execute(void) { return cpu_feature(0x80000001, 3, 20); }
+
+unsigned cpu_address_bits(void)
+{
+    uint32_t r[4];
+
+    cpuid(0x80000000, 0, r);
+    if (r[0] < 0x80000008)
+        return 36;
+    cpuid(0x80000008, 0, r);
+    return r[0] & 255;
 }
 
 bool cpu_is_virtual(void)
@@ -58,13 +74,10 @@ const char *cpu_missing_feature(void)
         { 1, 3, 16, "page attributes (pat)" },
         { 1, 3, 26, "SSE2 (sse2)" },
     };
-    uint32_t r[4];
 
-    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
-        cpuid(needed[i].leaf, 0, r);
-        if (!(r[needed[i].reg] >> needed[i].bit & 1))
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+        if (!cpu_feature(needed[i].leaf, needed[i].reg, needed[i].bit))
             return needed[i].name;
-    }
     return cpu_has_no_execute() ? NULL : "no-execute pages (nx)";
 }
 

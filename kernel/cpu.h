@@ -116,6 +116,11 @@ _Noreturn static inline void cpu_halt(void)
         __asm__ volatile("cli; hlt");
 }
 
+/* A bit of what CPUID says: register 0 to 3 is eax, ebx, ecx, edx. False
+ * where there is no such leaf. */
+bool cpu_feature(uint32_t leaf, unsigned reg, unsigned bit);
+/* How wide physical addresses are. */
+unsigned cpu_address_bits(void);
 /* The processor can keep data pages from being run. */
 bool cpu_has_no_execute(void);
 /* A hypervisor says that it is one. */

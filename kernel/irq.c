@@ -29,17 +29,23 @@ enum {
 struct handler {
     irq_handler call;
     void *arg;
+    const char *owner;
     struct handler *next; /* lines may be shared */
 };
 
 static struct handler pool[MAX_HANDLERS];
 static unsigned pool_used;
 static struct handler *handlers[256];
+static uint64_t counts[256];
 static unsigned next_message = MESSAGE_VECTOR;
 static bool have_apic;
+static const char *owner = "kernel";
+
+void irq_set_owner(const char *name) { owner = name; }
 
 static void entry(unsigned vector)
 {
+    counts[vector]++;
     for (struct handler *h = handlers[vector]; h; h = h->next)
         h->call(h->arg);
     if (vector == SPURIOUS_VECTOR)
@@ -79,30 +85,41 @@ static int add_handler(unsigned vector, irq_handler call, void *arg)
     if (pool_used == MAX_HANDLERS)
         return -ENOSPC;
     on = irq_save();
-    pool[pool_used] = (struct handler){ call, arg, handlers[vector] };
+    pool[pool_used] = (struct handler){ call, arg, owner, handlers[vector] };
     handlers[vector] = &pool[pool_used++];
     irq_restore(on);
     return 0;
 }
 
-/* ISA lines may sit elsewhere on the IO-APIC: the timer's usually does. */
-static bool route_line(unsigned line, bool level, uint8_t vector)
+/* Where a line arrives and how: ISA lines may sit elsewhere on the IO-APIC,
+ * the timer's usually does. */
+struct route {
+    uint32_t line;
+    bool level, active_low;
+};
+
+static struct route route_of(unsigned line, bool level)
 {
     const struct acpi *a = acpi();
 
     for (unsigned i = 0; i < a->override_count; i++)
         if (a->override[i].isa_line == line)
-            return apic_route(a->override[i].line, vector,
-                              a->override[i].level,
-                              a->override[i].active_low);
-    return apic_route(line, vector, level, level && line >= ISA_LINES);
+            return (struct route){ a->override[i].line,
+                                   a->override[i].level,
+                                   a->override[i].active_low };
+    return (struct route){ line, level, level && line >= ISA_LINES };
+}
+
+static unsigned line_vector(unsigned line)
+{
+    return line < ISA_LINES ? ISA_VECTOR + line : LINE_VECTOR + line;
 }
 
 int irq_attach(unsigned line, bool level, irq_handler handler, void *arg)
 {
-    unsigned vector = line < ISA_LINES ? ISA_VECTOR + line
-                                       : LINE_VECTOR + line;
-    bool shared;
+    unsigned vector = line_vector(line);
+    struct route r;
+    bool shared, routed = true, on;
     int error;
 
     if (vector >= MESSAGE_VECTOR || (!have_apic && line >= ISA_LINES))
@@ -111,11 +128,49 @@ int irq_attach(unsigned line, bool level, irq_handler handler, void *arg)
     error = add_handler(vector, handler, arg);
     if (error || shared)
         return error;
+    r = route_of(line, level);
+    on = irq_save();
     if (!have_apic)
-        pic_unmask(line);
-    else if (!route_line(line, level, (uint8_t)vector))
-        return -EINVAL;
-    return 0;
+        pic_mask(line, false);
+    else
+        routed = apic_route(r.line, (uint8_t)vector, r.level, r.active_low);
+    irq_restore(on);
+    return routed ? 0 : -EINVAL;
+}
+
+bool irq_line_taken(unsigned line)
+{
+    unsigned vector = line_vector(line);
+
+    return vector >= MESSAGE_VECTOR || handlers[vector] != NULL;
+}
+
+void irq_mask(unsigned line, bool masked)
+{
+    bool on = irq_save();
+
+    if (have_apic)
+        apic_mask(route_of(line, false).line, masked);
+    else
+        pic_mask(line, masked);
+    irq_restore(on);
+}
+
+bool irq_info(unsigned vector, unsigned index, struct irq_info *info)
+{
+    struct handler *h = vector < 256 ? handlers[vector] : NULL;
+
+    while (h && index--)
+        h = h->next;
+    if (!h)
+        return false;
+    *info = (struct irq_info){ .owner = h->owner, .count = counts[vector],
+                               .line = -1 };
+    if (vector < LINE_VECTOR)
+        info->line = (int)vector - ISA_VECTOR;
+    else if (vector < MESSAGE_VECTOR)
+        info->line = (int)vector - LINE_VECTOR;
+    return true;
 }
 
 int irq_attach_message(irq_handler handler, void *arg, uint64_t *address,

@@ -22,6 +22,22 @@ int irq_attach(unsigned line, bool level, irq_handler handler, void *arg);
 int irq_attach_message(irq_handler handler, void *arg, uint64_t *address,
                        uint32_t *data);
 
+/* Somebody hangs on that line, or there is no such line. */
+bool irq_line_taken(unsigned line);
+/* Keeps a line's interrupts away; on an IO-APIC an edge that comes meanwhile
+ * is lost. Any context. */
+void irq_mask(unsigned line, bool masked);
+
+/* Who attaches from now on, for those who look; lives for ever. */
+void irq_set_owner(const char *name);
+struct irq_info {
+    const char *owner;
+    uint64_t count; /* of the vector: sharers count together */
+    int line;       /* -1: messages, or the timer */
+};
+/* Handler `index` of vector 0-255; false: there is none. */
+bool irq_info(unsigned vector, unsigned index, struct irq_info *info);
+
 /* The local APIC timer's vector; its handler. -ENODEV: there is none. */
 enum { IRQ_TIMER_VECTOR = 240 };
 int irq_attach_timer(irq_handler handler);

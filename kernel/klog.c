@@ -2,28 +2,64 @@
  * klog.c - the log: formats, remembers, passes on.
  *
  * The memory is for the screen, which comes up late: when it does, it is
- * shown what was said so far.
+ * shown what was said so far. It lies where no loader clears it, so that a
+ * machine that was started anew can tell what the last one said.
  */
 #include "kernel/klog.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "kernel/console.h"
+#include "kernel/log_text.h"
 #include "kernel/serial.h"
 
-enum { REMEMBERED = 16384, LINE = 1024 };
+enum { LINE = 1024 };
 
-static char remembered[REMEMBERED];
-static size_t used;
+static struct log_text early, last;
+static struct log_text *text; /* NULL: `early`, still to be cleared */
 static bool on_screen;
+
+static struct log_text *memory(void)
+{
+    if (!text) {
+        text = &early;
+        log_text_clear(text);
+    }
+    return text;
+}
+
+void klog_keep_in(void *place)
+{
+    struct log_text *kept = place;
+
+    if (log_text_valid(kept))
+        memcpy(&last, kept, sizeof last);
+    memcpy(kept, memory(), sizeof *kept);
+    text = kept;
+}
+
+static size_t copy(const struct log_text *from, char *to, size_t n)
+{
+    size_t left_out = from->used > n ? from->used - n : 0;
+
+    memcpy(to, from->bytes + left_out, from->used - left_out);
+    return from->used - left_out;
+}
+
+size_t klog_copy(char *to, size_t n) { return copy(memory(), to, n); }
+
+size_t klog_copy_last(char *to, size_t n)
+{
+    return log_text_valid(&last) ? copy(&last, to, n) : 0;
+}
 
 void klog_bytes(const char *bytes, size_t n)
 {
     serial_write(bytes, n);
-    for (size_t i = 0; i < n && used < REMEMBERED; i++)
-        remembered[used++] = bytes[i];
+    log_text_add(memory(), bytes, n);
     if (on_screen)
         console_write(bytes, n);
 }
@@ -49,7 +85,7 @@ void klog_screen_on(void)
     if (!console_init())
         return;
     on_screen = true;
-    console_write(remembered, used);
+    console_write(memory()->bytes, memory()->used);
     console_flush();
 }
 

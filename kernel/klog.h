@@ -11,6 +11,13 @@
 __attribute__((format(printf, 1, 2))) void klog(const char *format, ...);
 /* Raw bytes to serial line and screen console. */
 void klog_bytes(const char *bytes, size_t n);
+/* From now on the log is remembered at `place`, a struct log_text that the
+ * last run of the machine may have left there. */
+void klog_keep_in(void *place);
+/* The end of the log, or of the last run's (0: unknown), at most `n` bytes;
+ * answers how many. */
+size_t klog_copy(char *to, size_t n);
+size_t klog_copy_last(char *to, size_t n);
 /* From now on the screen shows the log too, from its beginning. */
 void klog_screen_on(void);
 /* The screen belongs to the desktop. */

@@ -14,6 +14,7 @@
  *   tz=MINUTES       east of UTC; the battery clock runs in UTC
  *   without=NAME,... drivers to leave out (drivers/drivers.def)
  *   nomsi            interrupts by lines only, none by messages
+ *   nohardware       no primitives for drivers in Smalltalk
  *   stats            the VM prints its counters at the end
  *   exit=isa         leave through QEMU's isa-debug-exit
  */
@@ -34,6 +35,7 @@
 #include "kernel/grow.h"
 #include "kernel/irq.h"
 #include "kernel/klog.h"
+#include "kernel/layout.h"
 #include "kernel/panic.h"
 #include "kernel/pci.h"
 #include "kernel/platform_metal.h"
@@ -76,6 +78,21 @@ static void check_processor(void)
     cpu_allow_avx();
 }
 
+/* Unless the boot loader put something there. */
+static void keep_log(const struct boot_info *boot)
+{
+    uint64_t start = (uint64_t)(uintptr_t)__kept_log - KERNEL_BASE;
+    uint64_t end = layout_kernel_end();
+
+    for (unsigned i = 0; i < boot->module_count; i++) {
+        const struct boot_module *m = &boot->modules[i];
+
+        if (m->start < end && start < m->start + m->bytes)
+            return;
+    }
+    klog_keep_in(__kept_log);
+}
+
 static void start_memory(const struct boot_info *boot)
 {
     uint64_t limit = 0;
@@ -101,6 +118,7 @@ static void start_screen(const struct boot_info *boot)
     if (f->address)
         framebuffer_register("boot loader's", f->address, f->width,
                              f->height, f->pitch);
+    acpi_init(boot);
     pci_init();
     drivers_probe(true);
     klog_screen_on();
@@ -182,11 +200,11 @@ _Noreturn static void run(const struct boot_info *boot)
     start_screen(boot);
     check_processor();
     check_memory();
-    acpi_init(boot);
     clock_init();
     start_interrupts();
     start_devices();
     platform_init(boot, &options);
+    platform_hardware_init(boot, &options);
     start_image();
 }
 
@@ -209,6 +227,7 @@ void kmain(const struct boot_info *boot)
     serial_init();
     trap_init();
     read_options(boot);
+    keep_log(boot);
     klog("\nAerostat, started through %s\n", boot->protocol);
     start_memory(boot);
     run_on_stack(vmm_new_stack(MAIN_STACK), boot);

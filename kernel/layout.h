@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 extern char __kernel_start[], __kernel_end[]; /* physical */
+extern char __kept_log[]; /* 32 KiB that nobody clears */
 extern char __text_start[], __text_end[], __rodata_end[], __data_end[];
 
 static inline uint64_t layout_kernel_start(void)

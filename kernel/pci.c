@@ -11,7 +11,6 @@
 #include "kernel/klog.h"
 #include "kernel/vmm.h"
 
-enum { CONFIG_ADDRESS = 0xcf8, CONFIG_DATA = 0xcfc };
 enum { MAX_DEVICES = 256, BUSES = 256, SLOTS = 32, FUNCTIONS = 8, BARS = 6 };
 enum {
     REG_VENDOR = 0, REG_CLASS = 8, REG_HEADER = 14, REG_SECONDARY_BUS = 0x19,
@@ -29,51 +28,6 @@ enum {
 static struct pci_device devices[MAX_DEVICES];
 static unsigned device_count;
 static bool bus_seen[BUSES];
-
-/* --- configuration space --- */
-
-static void select(const struct pci_device *d, unsigned reg)
-{
-    outl(CONFIG_ADDRESS, 0x80000000u | (uint32_t)d->bus << 16 |
-                             (uint32_t)d->slot << 11 |
-                             (uint32_t)d->function << 8 | (reg & 0xfc));
-}
-
-uint32_t pci_read32(const struct pci_device *d, unsigned reg)
-{
-    select(d, reg);
-    return inl(CONFIG_DATA);
-}
-
-uint16_t pci_read16(const struct pci_device *d, unsigned reg)
-{
-    select(d, reg);
-    return inw((uint16_t)(CONFIG_DATA + (reg & 2)));
-}
-
-uint8_t pci_read8(const struct pci_device *d, unsigned reg)
-{
-    select(d, reg);
-    return inb((uint16_t)(CONFIG_DATA + (reg & 3)));
-}
-
-void pci_write32(const struct pci_device *d, unsigned reg, uint32_t v)
-{
-    select(d, reg);
-    outl(CONFIG_DATA, v);
-}
-
-void pci_write16(const struct pci_device *d, unsigned reg, uint16_t v)
-{
-    select(d, reg);
-    outw((uint16_t)(CONFIG_DATA + (reg & 2)), v);
-}
-
-void pci_write8(const struct pci_device *d, unsigned reg, uint8_t v)
-{
-    select(d, reg);
-    outb((uint16_t)(CONFIG_DATA + (reg & 3)), v);
-}
 
 /* --- enumeration --- */
 
@@ -132,6 +86,7 @@ void pci_init(void)
 {
     struct pci_device host = { .bus = 0 };
 
+    pci_config_init();
     scan_bus(0);
     if (pci_read8(&host, REG_HEADER) & HEADER_MULTI)
         for (uint8_t f = 1; f < FUNCTIONS; f++) {
@@ -139,7 +94,8 @@ void pci_init(void)
             if (pci_read16(&host, REG_VENDOR) != 0xffff)
                 scan_bus(f);
         }
-    klog("pci: %u functions\n", device_count);
+    klog("pci: %u functions%s\n", device_count,
+         pci_config_through_memory() ? ", by memory (MCFG)" : "");
 }
 
 struct pci_device *pci_device(unsigned index)
@@ -279,29 +235,53 @@ static bool no_messages;
 
 void pci_no_messages(void) { no_messages = true; }
 
-int pci_route_irq(struct pci_device *d, irq_handler handler, void *arg,
-                  int *msix)
+int pci_route_message(struct pci_device *d, irq_handler handler, void *arg,
+                      int *msix)
 {
     unsigned cap = no_messages ? 0 : pci_find_capability(d, PCI_CAP_MSIX, 0);
     int error = -ENODEV;
 
-    if (msix)
-        *msix = 0;
+    *msix = 0;
     pci_enable(d);
     if (cap)
         error = route_msix(d, cap, handler, arg);
-    if (!error && msix)
-        *msix = 1;
+    *msix = !error;
     if (error && !no_messages) {
         cap = pci_find_capability(d, PCI_CAP_MSI, 0);
         if (cap)
             error = route_msi(d, cap, handler, arg);
     }
-    if (!error) {
+    if (!error)
         pci_write16(d, PCI_COMMAND,
                     pci_read16(d, PCI_COMMAND) | PCI_COMMAND_NO_INTX);
-        return 0;
+    return error;
+}
+
+void pci_mask_message(struct pci_device *d, bool masked)
+{
+    unsigned cap = pci_find_capability(d, PCI_CAP_MSIX, 0);
+    unsigned control, bit = MSIX_MASK_ALL;
+
+    if (!cap || !(pci_read16(d, cap + MSIX_CONTROL) & MSIX_ENABLE)) {
+        cap = pci_find_capability(d, PCI_CAP_MSI, 0);
+        bit = MSI_ENABLE;
+        masked = !masked;
     }
+    if (!cap)
+        return;
+    control = pci_read16(d, cap + MSI_CONTROL);
+    pci_write16(d, cap + MSI_CONTROL,
+                (uint16_t)(masked ? control | bit : control & ~bit));
+}
+
+int pci_route_irq(struct pci_device *d, irq_handler handler, void *arg,
+                  int *msix)
+{
+    int unwanted;
+    int error = pci_route_message(d, handler, arg, msix ? msix : &unwanted);
+
+    if (!error)
+        return 0;
     if (d->irq_line == 0 || d->irq_line == 0xff)
         return -ENODEV;
     return irq_attach(d->irq_line, true, handler, arg);

@@ -1,9 +1,10 @@
 /*
  * pci.h - PCI functions: configuration space, BARs, capabilities,
- * interrupts. PCI Local Bus 3.0; access through ports 0xcf8/0xcfc.
+ * interrupts. PCI Local Bus 3.0.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "kernel/irq.h"
@@ -40,6 +41,8 @@ void pci_init(void);
 /* Function `index` in bus order, NULL past the end. */
 struct pci_device *pci_device(unsigned index);
 
+/* Registers 0 to 255, or 4095 through memory; what is not there reads as all
+ * ones. */
 uint8_t pci_read8(const struct pci_device *d, unsigned reg);
 uint16_t pci_read16(const struct pci_device *d, unsigned reg);
 uint32_t pci_read32(const struct pci_device *d, unsigned reg);
@@ -63,6 +66,15 @@ uint16_t pci_bar_port(const struct pci_device *d, unsigned bar);
 /* From now on only legacy lines are routed, for machines on which messages
  * get lost. */
 void pci_no_messages(void);
+/* Finds out how configuration space is reached; pci_init does it. */
+void pci_config_init(void);
+bool pci_config_through_memory(void);
+/* Routes the function's interrupt by message: MSI-X (entry 0, *msix is set)
+ * or MSI. 0 or a negative errno. */
+int pci_route_message(struct pci_device *d, irq_handler handler, void *arg,
+                      int *msix);
+/* Keeps the function's messages back, or lets them come. Any context. */
+void pci_mask_message(struct pci_device *d, bool masked);
 /* Routes the function's interrupt to `handler`: MSI-X (entry 0), MSI or
  * the legacy line, whichever is there first. 0 or a negative errno.
  * `*msix`, if wanted, tells that MSI-X is in use (virtio needs to know). */

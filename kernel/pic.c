@@ -29,10 +29,13 @@ void pic_init(uint8_t vector)
     write_mask();
 }
 
-void pic_unmask(unsigned line)
+void pic_mask(unsigned line, bool masked)
 {
-    mask &= (uint16_t)~(1u << line);
-    if (line >= 8)
+    if (masked)
+        mask |= (uint16_t)(1u << line);
+    else
+        mask &= (uint16_t)~(1u << line);
+    if (!masked && line >= 8)
         mask &= (uint16_t)~(1u << CASCADE);
     write_mask();
 }

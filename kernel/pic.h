@@ -4,9 +4,11 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Moves the 16 lines to `vector` on, all masked. */
 void pic_init(uint8_t vector);
-void pic_unmask(unsigned line);
+/* Any context with interrupts off. */
+void pic_mask(unsigned line, bool masked);
 void pic_end_of_interrupt(unsigned line);

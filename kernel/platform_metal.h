@@ -24,3 +24,8 @@ bool platform_pump_input(void);
  * `now`. */
 void platform_flush_screen(bool now);
 void platform_move_pointer(int x, int y);
+
+/* platform_hardware.c: devices for the image, unless `nohardware` is said.
+ * Keeps `boot`. */
+void platform_hardware_init(const struct boot_info *boot,
+                            const struct cmdline *c);

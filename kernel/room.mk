@@ -75,10 +75,19 @@ $(M)/%.o: %.c $(NEWLIB)/.built
 	@mkdir -p $(@D)
 	$(Q)$(METAL_CC) $(KERNEL_CFLAGS) -c -o $@ $<
 
+# Names of devices, packed (Debian packages pci.ids and usb.ids).
+IDS_DIR ?= /usr/share/misc
+$(M)/%.names: $(IDS_DIR)/%.ids kernel/ids.awk
+	@mkdir -p $(@D)
+	$(call say,GEN,$@)
+	$(Q)LC_ALL=C awk -f kernel/ids.awk $< >$@
+
+$(M)/kernel/assets.S.o: $(M)/pci.names $(M)/usb.names
+
 $(M)/%.S.o: %.S
 	$(call say,AS,$<)
 	@mkdir -p $(@D)
-	$(Q)$(METAL_CC) -I. -Wa,-I$(FONT_DIR) -g -MMD -MP -c -o $@ $<
+	$(Q)$(METAL_CC) -I. -Wa,-I$(FONT_DIR) -Wa,-I$(M) -g -MMD -MP -c -o $@ $<
 
 $(M)/mkfont: kernel/mkfont.c kernel/console_font.h
 	$(call say,CC,$<)

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "kernel/acpi.h"
 #include "kernel/apic.h"
@@ -75,4 +76,16 @@ void timer_init(void)
     } else {
         start_pit();
     }
+}
+
+const char *timer_description(void)
+{
+    static char line[64];
+
+    if (!ticks_per_second)
+        return "8254, a thousand times a second";
+    snprintf(line, sizeof line, "local APIC, %llu.%03llu MHz",
+             (unsigned long long)(ticks_per_second / 1000000),
+             (unsigned long long)(ticks_per_second / 1000 % 1000));
+    return line;
 }

@@ -13,3 +13,5 @@ void timer_init(void);
 void timer_start(uint64_t usecs);
 /* Called at every tick, with interrupts off. */
 void timer_set_hook(void (*hook)(void));
+/* What the ticks come from, in words. */
+const char *timer_description(void);

@@ -17,7 +17,7 @@ ROOMS = {  # folder: folders whose headers it may include
 }
 CROSSINGS = {"kernel/kmain.c", "kernel/platform_metal.c", "kernel/panic.c",
              "kernel/platform_input.c", "kernel/platform_files.c",
-             "kernel/platform_screen.c"}
+             "kernel/platform_screen.c", "kernel/platform_hardware.c"}
 LIBC = set("""memcpy memmove memset memcmp strlen strcmp strncmp strchr
     strrchr strtod strtol strtoul strtoull snprintf vsnprintf malloc calloc
     realloc free qsort abs sin cos tan atan atan2 exp log pow sqrt floor ceil

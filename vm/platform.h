@@ -165,3 +165,44 @@ const char *plat_getenv(const char *name);
 /* --- picture and font data that the image may load: NULL if absent.
  * Names: "Inter-Regular.ttf", ... The bytes stay valid for ever. --- */
 const void *plat_asset(const char *name, size_t *n);
+
+/* --- the machine itself, for the curious and for drivers in Smalltalk --- */
+
+/* What is known of `topic` ("cpu", "memory", "pci", "usb", "interrupts",
+ * "disks", "clocks", "log", "lastlog"), in lines of fields with tabs in
+ * between (image/src/Tools-Hardware reads them). Bytes written, at most `n`;
+ * 0: nothing is known. */
+size_t plat_describe(const char *topic, char *text, size_t n);
+
+/* Doors to devices. Results are 0 or negative: -1 not permitted, -2 missing,
+ * -12 no memory, -16 somebody else has it, -22 senseless. `function` is
+ * bus << 8 | slot << 3 | function. */
+struct plat_hardware {
+    /* `bytes` is 1, 2 or 4. */
+    int (*port_read)(uint16_t port, unsigned bytes, uint32_t *value);
+    int (*port_write)(uint16_t port, unsigned bytes, uint32_t value);
+    int (*pci_read)(unsigned function, unsigned reg, unsigned bytes,
+                    uint32_t *value);
+    int (*pci_write)(unsigned function, unsigned reg, unsigned bytes,
+                     uint32_t value);
+    /* Registers of a device at a physical address; -1: RAM is there, or what
+     * the kernel itself drives. They stay mapped. */
+    int (*map)(uint64_t address, uint64_t bytes, void **at);
+    /* Zeroed neighbouring pages that devices reach. */
+    int (*dma_alloc)(uint64_t bytes, uint64_t *address, void **at);
+    void (*dma_free)(uint64_t address, uint64_t bytes);
+    /* Signals external object `semaphore` at each interrupt of a line (>= 0),
+     * or of a PCI function if `line` is -1, and keeps further ones back until
+     * told that it was dealt with. A number >= 0, or an error. */
+    int (*interrupt_open)(int line, unsigned function, int semaphore);
+    int (*interrupt_done)(int number);
+    int (*interrupt_close)(int number);
+    /* What an input device says: steps, or with `absolute` 0 to 65535 across
+     * the screen; buttons held now: 1 left, 2 right, 4 middle; a key as its
+     * USB usage. */
+    void (*pointer)(bool absolute, int x, int y, int wheel, unsigned buttons);
+    void (*key)(unsigned usage, bool down);
+};
+
+/* NULL: devices are not for the image (hosted, or locked). */
+const struct plat_hardware *plat_hardware(void);

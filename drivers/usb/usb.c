@@ -148,6 +148,11 @@ struct usb_endpoint *usb_find_endpoint(struct usb_interface *i, unsigned type,
 
 /* --- names --- */
 
+const struct usb_device *usb_device(unsigned index)
+{
+    return index < USB_DEVICES && in_use[index] ? &devices[index] : NULL;
+}
+
 const char *usb_path(const struct usb_device *d)
 {
     static char text[48];
@@ -164,7 +169,7 @@ const char *usb_path(const struct usb_device *d)
     return text;
 }
 
-static const char *speed_name(enum usb_speed s)
+const char *usb_speed_name(enum usb_speed s)
 {
     static const char *const names[] = {
         "?", "full speed", "low speed", "high speed", "SuperSpeed",
@@ -217,7 +222,7 @@ static void log_device(const struct usb_device *d)
                                      d->interfaces[i].driver->name);
     klog("usb: %s: %s%s%s, %04x:%04x, %s: %s\n", usb_path(d), d->maker,
          *d->maker ? " " : "", *d->name ? d->name : "unnamed device",
-         d->vendor, d->product, speed_name(d->speed),
+         d->vendor, d->product, usb_speed_name(d->speed),
          *drivers ? drivers : "no driver");
 }
 

@@ -218,5 +218,9 @@ struct usb_endpoint *usb_find_endpoint(struct usb_interface *i, unsigned type,
 /* Where it is plugged in, for messages: "xhci0 port 1.4". */
 const char *usb_path(const struct usb_device *d);
 
+const char *usb_speed_name(enum usb_speed s);
+/* Device `index` below USB_DEVICES, or NULL. */
+const struct usb_device *usb_device(unsigned index);
+
 extern const struct usb_class usb_hub_class, usb_hid_class,
     usb_storage_class;

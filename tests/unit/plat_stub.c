@@ -208,3 +208,10 @@ int plat_dir_entry(const char *path, unsigned index,
 const char *plat_cwd(void) { return "/"; }
 const char *plat_getenv(const char *name) { return NULL; }
 const void *plat_asset(const char *name, size_t *n) { return NULL; }
+
+/* --- devices --- */
+
+const struct plat_hardware *plat_stub_hardware;
+
+const struct plat_hardware *plat_hardware(void) { return plat_stub_hardware; }
+size_t plat_describe(const char *topic, char *text, size_t n) { return 0; }

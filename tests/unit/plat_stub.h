@@ -7,3 +7,7 @@
 
 extern uint64_t plat_stub_memory;    /* plat_commit fails beyond it */
 extern uint64_t plat_stub_committed; /* bytes in use */
+
+/* What plat_hardware answers; NULL: there are no devices. */
+struct plat_hardware;
+extern const struct plat_hardware *plat_stub_hardware;
