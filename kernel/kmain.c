@@ -129,7 +129,9 @@ static void start_interrupts(void)
     irq_init();
     timer_init();
     cpu_interrupts_on();
+    irq_set_owner("serial line");
     serial_enable_irq();
+    irq_set_owner("kernel");
 }
 
 static bool nobody_watches(void)

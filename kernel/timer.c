@@ -70,6 +70,7 @@ static uint64_t measure_apic(void)
 
 void timer_init(void)
 {
+    irq_set_owner("timer");
     if (!irq_attach_timer(tick)) {
         ticks_per_second = measure_apic();
         timer_start(TIMER_TICK_USECS);
