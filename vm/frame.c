@@ -297,24 +297,29 @@ oop frame_new_context(struct vm *vm, bool large)
 
 oop frame_context(struct vm *vm, oop *fp)
 {
-    struct heap *h = &vm->heap;
-    oop method = fp[FRAME_METHOD], ctx = fp[FRAME_CONTEXT];
+    oop ctx = fp[FRAME_CONTEXT];
 
     assert(!frame_is_optimised(fp));
     if (ctx)
         return ctx;
-    ctx = frame_new_context(vm, code_large_frame(method));
-    if (!ctx)
-        return 0;
+    ctx = frame_new_context(vm, code_large_frame(fp[FRAME_METHOD]));
+    if (ctx)
+        frame_marry(vm, fp, ctx);
+    return ctx;
+}
+
+void frame_marry(struct vm *vm, oop *fp, oop ctx)
+{
+    struct heap *h = &vm->heap;
+
     vm->stats.frames_married++;
     slots(ctx)[CTX_SENDER] = (oop)(uintptr_t)fp | TAG_INTEGER;
     slots(ctx)[CTX_STACKP] = int_oop(0);
-    heap_store(h, ctx, CTX_METHOD, method);
+    heap_store(h, ctx, CTX_METHOD, fp[FRAME_METHOD]);
     heap_store(h, ctx, CTX_CLOSURE,
                fp[FRAME_CLOSURE] ? fp[FRAME_CLOSURE] : h->nil);
     heap_store(h, ctx, CTX_RECEIVER, fp[FRAME_RECEIVER]);
     fp[FRAME_CONTEXT] = ctx;
-    return ctx;
 }
 
 /* The collector leaves a married context's values alone, so what is there is

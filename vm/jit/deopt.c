@@ -208,6 +208,150 @@ oop deopt_contexts(struct vm *vm, oop *fp, const uint8_t *pc, const oop *end,
     return r.contexts[0];
 }
 
+/* --- in place: the top frame becomes interpreted ones --- */
+
+/* Contexts that objects or values refer to, or none. */
+static bool make_wanted_contexts(struct rebuilt *r, uint32_t first, uint64_t n)
+{
+    const struct where *w = &r->code->optimised->wheres[first];
+
+    for (; n > 0; n--, w++) {
+        if (w->kind != WHERE_FRAME_CONTEXT || r->contexts[w->at])
+            continue;
+        r->contexts[w->at] = frame_new_context(r->vm, true);
+        if (!r->contexts[w->at])
+            return false;
+    }
+    return true;
+}
+
+static bool make_what_is_referred_to(struct rebuilt *r)
+{
+    unsigned i;
+
+    for (i = 0; i < r->place->num_frames; i++)
+        if (!make_wanted_contexts(r, frame_at(r, i)->values,
+                                  frame_at(r, i)->num_values))
+            return false;
+    for (i = 0; i < r->place->num_objects; i++)
+        if (!make_wanted_contexts(r, object_at(r, i)->fields,
+                                  object_at(r, i)->num_fields))
+            return false;
+    return make_objects(r) && fill_objects(r);
+}
+
+/* Frames being laid out: words[] has what will be at `low` and above. */
+struct layout {
+    struct rebuilt *r;
+    oop words[PAGE_WORDS];
+    oop *low, *sp, *fp;
+    oop *frames[DEOPT_MAX_FRAMES];
+    const uint8_t *pc; /* where the last one goes on */
+    bool failed;
+};
+
+static void put(struct layout *l, oop word)
+{
+    if (l->sp > l->low)
+        l->words[--l->sp - l->low] = word;
+    else
+        l->failed = true;
+}
+
+/* 0: no memory for a float. */
+static void put_value(struct layout *l, struct where w)
+{
+    oop v = value_of(l->r, w);
+
+    l->failed |= !v;
+    put(l, v);
+}
+
+static void put_linkage(struct layout *l, oop *temps, oop method, oop closure,
+                        oop receiver, oop pc)
+{
+    oop *caller = l->fp;
+
+    put(l, pc);
+    put(l, (oop)(uintptr_t)caller);
+    l->fp = l->sp;
+    put(l, (oop)(uintptr_t)temps);
+    put(l, method);
+    put(l, closure);
+    put(l, 0);
+    put(l, receiver);
+}
+
+static void put_frame(struct layout *l, unsigned i)
+{
+    const struct rebuilt *r = l->r;
+    const struct deopt_frame *f = frame_at(r, i);
+    const struct where *w = &r->code->optimised->wheres[f->values];
+    oop method = r->code->pool[f->method];
+    oop receiver = value_of(r, f->receiver);
+    oop closure = f->closure.kind == WHERE_NOTHING ? 0
+                                                   : value_of(r, f->closure);
+    uint32_t temps = code_num_temps(method), k;
+    oop *result, pc = (oop)(uintptr_t)l->pc;
+
+    put(l, closure ? closure : receiver);
+    result = l->sp;
+    for (k = 0; k < temps; k++)
+        put_value(l, w[k]);
+    put_linkage(l, result - 1, method, closure, receiver, pc);
+    for (; k < f->num_values; k++)
+        put_value(l, w[k]);
+    l->frames[i] = l->fp;
+    l->pc = bytes(method) + f->bytecode;
+}
+
+static void put_operands(struct layout *l)
+{
+    uint64_t i;
+
+    for (i = 0; i < l->r->num_operands; i++)
+        put(l, l->r->operands[-(int64_t)i]);
+}
+
+/* The frames are complete: they replace the optimised one. */
+static void take_layout(struct vm *vm, struct layout *l, const oop *end)
+{
+    unsigned i;
+
+    memcpy(l->sp, l->words + (l->sp - l->low),
+           (size_t)((const char *)end - (const char *)l->sp));
+    vm->sp = l->sp;
+    vm->fp = vm->page->fp = l->fp;
+    vm->pc = (uint8_t *)(uintptr_t)l->pc;
+    vm->reload = true;
+    for (i = 0; i < l->r->place->num_frames; i++)
+        if (l->r->contexts[i])
+            frame_marry(vm, l->frames[i], l->r->contexts[i]);
+}
+
+bool deopt_top(struct vm *vm)
+{
+    struct rebuilt r = { .vm = vm, .fp = vm->fp };
+    struct layout l = { .r = &r, .low = vm->page->limit };
+    const oop *end = frame_result(vm->fp) + 1;
+    unsigned i;
+
+    find_place(&r, vm->pc, vm->sp);
+    if (!make_what_is_referred_to(&r))
+        return false;
+    l.sp = (oop *)(uintptr_t)end;
+    l.fp = frame_caller(vm->fp);
+    l.pc = (const uint8_t *)(uintptr_t)vm->fp[FRAME_PC];
+    for (i = 0; i < r.place->num_frames && !l.failed; i++)
+        put_frame(&l, i);
+    put_operands(&l);
+    if (l.failed)
+        return false;
+    vm->jit->stats.deoptimised++;
+    take_layout(vm, &l, end);
+    return true;
+}
+
 /* --- all of them --- */
 
 bool deopt_all(struct vm *vm)
@@ -226,7 +370,7 @@ void runtime_deopt(struct vm *vm)
     const struct point *p = point_at(code, vm->pc);
 
     tier2_failed(vm, code, &code->optimised->places[p - code->points]);
-    while (!page_deoptimise(vm, vm->page))
+    while (!deopt_top(vm) && !page_deoptimise(vm, vm->page))
         if (!vm_collect(vm))
             plat_panic("no memory to leave optimised code");
 }

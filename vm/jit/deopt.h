@@ -97,6 +97,8 @@ void optimised_free(struct optimised *o); /* may be NULL */
 
 /* Room for a context; what is above its fixed slots is not filled. */
 oop frame_new_context(struct vm *vm, bool large);
+/* A new context becomes the frame's. */
+void frame_marry(struct vm *vm, oop *fp, oop ctx);
 
 /* --- deopt.c --- */
 
@@ -107,6 +109,7 @@ static inline oop deopt_contexts(struct vm *vm, oop *fp, const uint8_t *pc,
 {
     return 0;
 }
+static inline bool deopt_top(struct vm *vm) { return false; }
 static inline bool deopt_all(struct vm *vm) { return true; }
 static inline bool deopt_is_sound(const struct vm *vm, const oop *fp,
                                   const uint8_t *pc)
@@ -123,6 +126,9 @@ static inline bool deopt_is_sound(const struct vm *vm, const oop *fp,
  * whose sender is not set; 0: no memory, nothing changed. */
 oop deopt_contexts(struct vm *vm, oop *fp, const uint8_t *pc,
                    const oop *end, oop *innermost);
+/* The top frame, which is optimised, becomes interpreted ones in its place.
+ * False: no memory, or no room on the page; nothing changed. */
+bool deopt_top(struct vm *vm);
 /* No frame of any page is optimised afterwards. The running activation goes
  * on with its operands, where vm->sp then points. False: no memory. */
 bool deopt_all(struct vm *vm);
