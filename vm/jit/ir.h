@@ -5,7 +5,9 @@
  *   ir.c        nodes, blocks, states
  *   ir_order.c  the order of blocks, dominators, loops
  *   ir_check.c  printing and verifying a graph
- *   ir_build.c  bytecodes to graph, by abstract interpretation
+ *   ir_build.c  bytecodes to graph, by abstract interpretation (builder.h)
+ *   ir_flow.c   ... where ways meet
+ *   ir_objects.c ... objects that need not be made
  *   ir_inline.c what a send or value call becomes; feedback of tier 1
  *   ir_prims.c  primitives as nodes
  *   ir_types.c  what values are known to be; guards not needed
@@ -89,7 +91,8 @@ enum ir_op {
     /* tests; answer a Boolean, never fail */
     IR_IS_CLASS,      /* is the class index of a `index`? */
     IR_IS_INT,
-    IR_IDENTICAL,     /* a == b, also through forwarders */
+    IR_IDENTICAL,     /* a == b, also through forwarders; `cond` is IF_EQUAL,
+                         or IF_NOT_EQUAL for the opposite */
 
     /* guards; answer a itself, better known; fail otherwise */
     IR_GUARD_INT, IR_GUARD_FLOAT, IR_GUARD_CHARACTER,
