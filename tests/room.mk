@@ -149,7 +149,8 @@ $(BUILD)/bench/blits: tests/bench/blits.c tests/unit/plat_stub.c $(BENCH_VM)
 	$(Q)$(CC) $(VM_CFLAGS) -o $@ $^ $(PIXMAN) -lcmocka -lm
 
 # BENCH='Richards Json boot' chooses rows, ROUNDS=5 how often.
-bench: $(BUILD)/aerostat $(IMAGE) $(BUILD)/kernel.elf $(BUILD)/blank-disk.img \
-  $(if $(PIXMAN),$(BUILD)/bench/blits) ## print figures; PEER_VM names another VM
+BENCH_NEEDS := $(BUILD)/aerostat $(IMAGE) $(BUILD)/kernel.elf \
+  $(BUILD)/blank-disk.img $(if $(PIXMAN),$(BUILD)/bench/blits)
+bench: $(BENCH_NEEDS) ## print figures; PEER_VM names another VM
 	@$(PYTHON) tests/bench/bench.py $(BUILD)/aerostat $(IMAGE) $(BENCH)
 .PHONY: bench

@@ -1,18 +1,25 @@
 #!/usr/bin/env python3
 """Prints figures: bench.py VM IMAGE [NAME...].
 
-The image's own benchmarks (package Benchmarks and Benchmarks-Desktop) each
+The image's own benchmarks (packages Benchmarks and Benchmarks-Desktop) each
 verify their result and print `name figure unit`. A unit that begins with /
-counts what is done in a second: more is better. The rows of machines.py
-are about whole machines.
+counts what is done in a second: more is better. Further rows:
 
-Names choose rows (of machines.py: boot, save, memory, idle, frames); none
-means all. ROUNDS in the environment says how often everything is done;
-medians are printed. With PEER_VM=/path/to/squeak an OpenSmalltalk Spur-64 VM runs the
-very same image in alternation; the last column says how many times as fast
-ours is, with the least and the greatest of the rounds. (The peer gets a copy
-that says format 68021, as older ones insist.) A VM that can switch its
-compiler off is measured that way as well.
+  warmup  the first run of each benchmark, in a process of its own
+  cuis    the programs of "Are We Fast Yet", filed into Cuis 5.0 (cuis.py)
+  blits   pictures copied and blended beside pixman (blits.c)
+  boot save memory idle frames  whole machines (machines.py)
+
+Names choose rows; none means all. With benchmarks named, `warmup` and `cuis`
+are of these. ROUNDS in the environment says how often everything is done;
+medians are printed.
+
+Every way the VM can run an image is a column: both tiers of its compiler, the
+first only, none. With PEER_VM=/path/to/squeak an OpenSmalltalk Spur-64 VM runs
+the very same image, in alternation. Behind each column stands how many times
+as fast ours is, with the least and the greatest of the rounds. (The peer gets
+a copy that says format 68021, as older ones insist.) PEER_STACK_VM names one
+that interprets, for our interpreter to be compared with.
 
 No test asserts a time: these are figures, for people.
 """
@@ -25,43 +32,51 @@ import sys
 import tempfile
 import time
 
+import cuis
 import machines
 
 LINE = re.compile(r"^([\w-]+)\s+(\d+) (\S+)$", re.M)
+TABLES = ("warmup", "cuis")
+INTERPRETER = "interpreter"
+MODES = (("on", "ours"), ("1", "tier 1"), ("off", INTERPRETER))
+
+
+class Failure(Exception):
+    pass
 
 
 class Column:
-    """A VM to be measured: name, command line, one dictionary a round."""
+    """A VM to be measured: name, command, the image that it can read."""
 
-    def __init__(self, name, command):
+    def __init__(self, name, command, image):
         self.name = name
         self.command = command
+        self.image = image
         self.rounds = []
-        self.units = {}
 
-    def measure(self, names):
-        expression = ("Benchmark run: '%s'" % " ".join(names)
-                      if names else "Benchmark run")
-        run = subprocess.run(self.command + ["eval", expression, "quit"],
-                             stdin=subprocess.DEVNULL, timeout=900,
+    def evaluate(self, expression):
+        command = self.command + [self.image, "eval", expression, "quit"]
+        run = subprocess.run(command, stdin=subprocess.DEVNULL, timeout=900,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              text=True)
-        found = LINE.findall(run.stdout)
-        if not found or run.returncode:
-            sys.exit("%s: status %d\n%s" % (" ".join(self.command),
-                                            run.returncode,
-                                            run.stderr[-2000:]))
-        self.rounds.append({name: int(n) for name, n, _ in found})
-        self.units.update({name: unit for name, _, unit in found})
+        if run.returncode:
+            raise Failure("%s: status %d\n%s" % (
+                " ".join(command), run.returncode, run.stderr[-2000:]))
+        return {name: (int(figure), unit)
+                for name, figure, unit in LINE.findall(run.stdout)}
 
     def median(self, name):
-        return statistics.median(r[name] for r in self.rounds)
+        return statistics.median(r[name][0] for r in self.rounds)
+
+    def unit(self, name):
+        return self.rounds[0][name][1]
 
     def times_as_fast(self, other, name):
-        """Of mine against the other's, for every round."""
-        for mine, theirs in zip(self.rounds, other.rounds):
-            a, b = max(mine[name], 1), max(theirs[name], 1)
-            yield a / b if self.units[name].startswith("/") else b / a
+        """Of mine against the other's, for every round, sorted."""
+        counts = self.unit(name).startswith("/")
+        pairs = [(max(a[name][0], 1), max(b[name][0], 1))
+                 for a, b in zip(self.rounds, other.rounds)]
+        return sorted(a / b if counts else b / a for a, b in pairs)
 
 
 def older(image):
@@ -95,53 +110,126 @@ def warn_if_busy():
 
 
 def columns(vm, image):
-    result = [Column("ours", [vm, "--headless", image])]
+    """Ours first, which the others are compared with."""
     usage = subprocess.run([vm, "--help"], stdout=subprocess.PIPE, text=True)
-    if "--jit" in usage.stdout:
-        result.append(Column("ours, no JIT",
-                             [vm, "--headless", "--jit=off", image]))
-    peer = shlex.split(os.environ.get("PEER_VM", ""))
-    if peer:
-        result.append(Column("peer", peer + [older(image)]))
+    found = re.search(r"--jit=(\S+)", usage.stdout)
+    modes = found[1].split("|") if found else []
+    result = [Column(name, [vm, "--headless", "--jit=" + mode], image)
+              for mode, name in MODES if mode in modes]
+    if not result:
+        result.append(Column("ours", [vm, "--headless"], image))
+    for name, variable in (("peer", "PEER_VM"),
+                           ("peer's interp.", "PEER_STACK_VM")):
+        peer = shlex.split(os.environ.get(variable, ""))
+        if peer:
+            result.append(Column(name, peer, older(image)))
     return result
 
 
-def print_table(table):
+def print_means(table):
+    def mean(mine, other):
+        return statistics.geometric_mean(
+            statistics.median(mine.times_as_fast(other, name))
+            for name in mine.rounds[0])
+
+    for other in table[1:]:
+        print("geometric mean: %s %.2f times as fast as %s" % (
+            table[0].name, mean(table[0], other), other.name))
+    stack = [c for c in table if c.name == "peer's interp."]
+    for mine in table if stack else []:
+        if mine.name == INTERPRETER:
+            print("geometric mean: %s %.2f times as fast as %s" % (
+                mine.name, mean(mine, stack[0]), stack[0].name))
+
+
+def print_table(title, table):
     ours, others = table[0], table[1:]
-    print("%-16s %-6s %13s" % ("", "", ours.name) +
+    print("\n%-16s %-6s %13s" % (title, "", ours.name) +
           "".join(" %13s %18s" % (c.name, "times as fast") for c in others))
     for name in ours.rounds[0]:
-        line = "%-16s %-6s %13d" % (name, ours.units[name],
-                                    ours.median(name))
+        line = "%-16s %-6s %13d" % (name, ours.unit(name), ours.median(name))
         for other in others:
-            ratios = sorted(ours.times_as_fast(other, name))
+            ratios = ours.times_as_fast(other, name)
             line += " %13d %6.2f (%.2f-%.2f)" % (
                 other.median(name), statistics.median(ratios), ratios[0],
                 ratios[-1])
         print(line)
-    for other in others:
-        ratios = [statistics.median(ours.times_as_fast(other, name))
-                  for name in ours.rounds[0]]
-        print("geometric mean against %s: %.2f times as fast" % (
-            other.name, statistics.geometric_mean(ratios)))
+    print_means(table)
+    sys.stdout.flush()
 
 
-def main():
-    vm, image = sys.argv[1:3]
-    names = sys.argv[3:]
+def measure(title, vm, image, rounds, figures):
+    """figures(column): name -> (figure, unit), of one round."""
+    table = columns(vm, image)
+    for _ in range(rounds):
+        for column in table:
+            column.rounds.append(figures(column))
+    print_table(title, table)
+
+
+def first_runs(names):
+    def figures(column):
+        result = {}
+        for name in names:
+            result.update(column.evaluate("Benchmark runFirst: '%s'" % name))
+        return result
+    return figures
+
+
+def print_cuis(vm, image, rounds, names):
+    if not cuis.is_there():
+        print("\nCuis: skipped, there is no image in ../shared/images")
+        return
+    programs = cuis.Cuis(vm, image, names)
+    if programs.programs:
+        measure("in Cuis", vm, image, rounds, lambda column: {
+            name: (figure, "us")
+            for name, figure in programs.run(column.command).items()})
+
+
+def known_benchmarks(vm, image):
+    """Name by its lower case; those of which a first run can be timed."""
+    run = subprocess.run([vm, "--headless", image, "eval", "Benchmark names"],
+                         stdout=subprocess.PIPE, text=True, timeout=60)
+    lines = [line.strip(" '").split() for line in run.stdout.split("\n")]
+    lines = [line for line in lines if line]
+    return ({line[0].lower(): line[0] for line in lines},
+            [line[0] for line in lines if "+" in line])
+
+
+def sort_out(names, known):
+    """Names of benchmarks, of tables, of machines' rows."""
+    for name in names:
+        if name.lower() not in known and name not in TABLES and \
+                name not in machines.ROWS:
+            raise Failure("there is no row called %s, but these: %s" % (
+                name, " ".join(list(known.values()) + list(TABLES) +
+                               list(machines.ROWS))))
+    return ([known[n.lower()] for n in names if n.lower() in known],
+            [n for n in names if n in TABLES],
+            [n for n in names if n in machines.ROWS])
+
+
+def run(vm, image, *names):
+    vm = os.path.abspath(vm)
     rounds = int(os.environ.get("ROUNDS", "3"))
-    rows = [n for n in names if n in machines.ROWS]
-    names = [n for n in names if n not in machines.ROWS]
+    known, timed = known_benchmarks(vm, image)
+    chosen, tables, rows = sort_out(names, known)
     warn_if_busy()
-    if names or not rows:
-        table = columns(vm, image)
-        for _ in range(rounds):
-            for column in table:
-                column.measure(names)
-        print_table(table)
-    if rows or not names:
-        machines.print_rows(vm, image, rows or list(machines.ROWS), rounds)
+    if chosen and not tables or not names:
+        measure("", vm, image, rounds, lambda column: column.evaluate(
+            "Benchmark run: '%s'" % " ".join(chosen or known.values())))
+    if "warmup" in tables or not names:
+        measure("first run", vm, image, rounds, first_runs(
+            [n for n in timed if not chosen or n in chosen]))
+    if "cuis" in tables or not names:
+        print_cuis(vm, image, rounds, chosen)
+    machines.print_rows(vm, image, rows if names else list(machines.ROWS),
+                        rounds)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        run(*sys.argv[1:])
+    except Failure as failure:
+        sys.exit("bench: %s" % failure)
