@@ -123,6 +123,18 @@ static void unknown_bytecodes_are_refused(void **state)
     COMPILED(SISTA, 0, 88, 84, 236); /* dead code may be anything */
 }
 
+/* Other compilers give a method that answers a constant or a field the number
+ * of its primitive and nothing else. */
+static void quick_methods_need_no_bytecodes(void **state)
+{
+    oop m = code(V3, 0, 0, CODE(139, 261 & 255, 261 >> 8)); /* ^ 0 */
+
+    assert_false(compiles(m)); /* without the header's flag: it pops nothing */
+    m = code(V3, 0, 0, CODE(139, 261 & 255, 261 >> 8));
+    slots(m)[0] = int_oop(int_value(slots(m)[0]) | 1 << 16);
+    assert_true(compiles(m));
+}
+
 /* --- running --- */
 
 /* An interpreted method sends `call` with nil, and `stop` with the answer. */
@@ -205,6 +217,7 @@ int main(void)
         TEST(operands_must_exist),
         TEST(the_end_is_a_return),
         TEST(unknown_bytecodes_are_refused),
+        TEST(quick_methods_need_no_bytecodes),
         TEST(arithmetic_in_machine_code),
         TEST(comparisons_in_machine_code),
         TEST(loops_in_machine_code),

@@ -386,10 +386,18 @@ static void count_call(struct compiler *c)
     emit_count(c, &c->code->calls_left, &s->in);
 }
 
+/* A method that only answers itself, a constant or a field: its primitive
+ * says which, and it may have no bytecodes at all. */
+static bool is_quick(const struct compiler *c)
+{
+    uintptr_t p = (uintptr_t)vm_primitive_of(c->method);
+
+    return p && p < QUICK_MAX && !c->embedded && !c->is_block;
+}
+
+/* Checks the receiver's class and does what can be done without a frame. */
 static void emit_prologue(struct compiler *c, uint32_t *entry)
 {
-    struct slow *s = new_slow(c, slow_prologue);
-
     if (!c->embedded && !c->is_block) {
         emit_class_index(&c->a);
         asm_alu32(&c->a, CMP, RAX, RCX);
@@ -398,8 +406,15 @@ static void emit_prologue(struct compiler *c, uint32_t *entry)
     *entry = c->a.used;
     if (!c->embedded && !c->is_block) {
         compile_primitive(c);
-        compile_setter(c);
+        if (!is_quick(c))
+            compile_setter(c);
     }
+}
+
+static void emit_entry(struct compiler *c)
+{
+    struct slow *s = new_slow(c, slow_prologue);
+
     if (!c->embedded) {
         emit_frame(c);
         asm_alu_load(&c->a, CMP, RSP, VM(stack_limit));
@@ -507,6 +522,10 @@ static bool prepare(struct compiler *c, uint32_t start, oop closure)
                     : code_first_pc(m) + (code_has_primitive(m) ? 3 : 0);
     c->embedded = start != 0;
     c->is_block = is_closure && !c->embedded;
+    if (is_quick(c)) {
+        c->limit = c->from;
+        return true;
+    }
     if (c->from >= size || size > 60000 || c->num_temps < c->num_args)
         return false;
     if (is_closure)
@@ -548,8 +567,11 @@ static bool emit_code(struct compiler *c, uint8_t *base, uint32_t room,
     pool_label(c, c->method);
     c->body = (struct label)LABEL_INIT;
     emit_prologue(c, entry);
-    compile_body(c);
-    compile_slow_paths(c);
+    if (!is_quick(c)) {
+        emit_entry(c);
+        compile_body(c);
+        compile_slow_paths(c);
+    }
     emit_pool(c);
     return !c->failed && !c->a.full;
 }
