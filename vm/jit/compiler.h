@@ -156,7 +156,5 @@ bool compile_widow(struct compiler *c, struct label *no);
 /* The primitive that a method begins with, if any; what follows is run when
  * it has failed, entered like the method. */
 void compile_primitive(struct compiler *c);
-/* How many slots the object in a register has. */
-void load_slot_count(struct assembler *a, enum reg to, enum reg object);
 /* The same for a method that does nothing but set an instance variable. */
 void compile_setter(struct compiler *c);

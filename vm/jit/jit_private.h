@@ -104,6 +104,7 @@ struct jit_stubs {
     uint8_t *read_only;      /* rsi object, rdx value, rcx index */
     uint8_t *remember, *widow, *identical, *class_of, *follow; /* leaves */
     uint8_t *hot_call, *hot_loop; /* asks the second tier */
+    uint8_t *box, *new_filled, *new_nils; /* leaves of optimised code */
     uint8_t *deopt;          /* leaves optimised code for the interpreter */
     uint8_t *context;        /* thisContext */
     uint8_t *process;
@@ -249,6 +250,11 @@ void emit_barrier_test(struct assembler *a, enum reg x, enum reg y,
 void emit_barrier_rest(struct vm *vm, struct assembler *a, enum reg y,
                        struct label *out);
 
+/* --- jit_prims.c --- */
+
+/* How many slots the object in a register has. */
+void load_slot_count(struct assembler *a, enum reg to, enum reg object);
+
 /* --- jit_frames.c --- */
 
 const struct point *point_at(const struct jit_code *code,
@@ -298,4 +304,9 @@ oop runtime_slot(struct vm *vm, uint64_t index);
 void runtime_store_slot(struct vm *vm, uint64_t index, oop value);
 oop runtime_follow(struct vm *vm, oop o);
 void runtime_run_block(struct vm *vm, uint64_t argc);
+/* Objects of optimised code that were not made in line; ir_emit_memory.c. */
+oop runtime_new_filled(struct vm *vm, uint64_t header_word,
+                       const oop *values);
+oop runtime_new_nils(struct vm *vm, uint64_t n); /* 0: no memory */
+oop runtime_box(struct vm *vm, uint64_t bits);
 void runtime_widow(struct vm *vm, oop *fp);

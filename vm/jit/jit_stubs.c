@@ -498,6 +498,9 @@ void stubs_make(struct vm *vm, struct assembler *a)
     s->identical = LEAF(runtime_identical, 2, true);
     s->class_of = LEAF(runtime_class_of, 1, true);
     s->follow = LEAF(runtime_follow, 1, true);
+    s->box = LEAF(runtime_box, 1, true);
+    s->new_filled = LEAF(runtime_new_filled, 2, true);
+    s->new_nils = LEAF(runtime_new_nils, 1, true);
     s->widow = LEAF(runtime_widow, 1, false);
     for (i = 0; i < 10; i++)
         s->arithmetic[i] = float_operation(a, i);

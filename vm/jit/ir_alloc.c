@@ -1,0 +1,518 @@
+/*
+ * ir_alloc.c - what lives where and for how long: the order of blocks, sets
+ * of living values, and slots of the frame, which values share whose lives
+ * do not meet.
+ */
+#include "vm/jit/emitter.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- nodes --- */
+
+static bool is_alias(const struct ir_node *n)
+{
+    return n->op >= IR_GUARD_INT && n->op <= IR_REFINE;
+}
+
+bool needs_state(const struct ir_node *n)
+{
+    return n->state && (ir_fails(n) || ir_infos[n->op].flags & OP_STATE ||
+                        n->op == IR_NEW_ARRAY);
+}
+
+bool has_place(const struct emitter *e, const struct ir_node *n)
+{
+    return n->op == IR_RECEIVER || n->op == IR_CLOSURE ||
+           (n->op == IR_ARGUMENT && (unsigned)n->index < e->frame_temps);
+}
+
+void visit_inputs(struct emitter *e, struct ir_node *n, value_visitor visit,
+                  void *data)
+{
+    unsigned i;
+
+    if (n->op == IR_BRANCH && info_of(e, value_of(n->inputs[0]))->fused)
+        n = value_of(n->inputs[0]);
+    else if (info_of(e, n)->fused)
+        return;
+    for (i = 0; i < n->num_inputs; i++)
+        if (is_value(value_of(n->inputs[i])))
+            visit(e, value_of(n->inputs[i]), data);
+}
+
+static void visit_one(struct emitter *e, struct ir_node *n,
+                      value_visitor visit, void *data)
+{
+    n = value_of(n);
+    if (is_value(n))
+        visit(e, n, data);
+}
+
+void visit_state_values(struct emitter *e, const struct ir_state *s,
+                        value_visitor visit, void *data)
+{
+    unsigned i, k;
+
+    for (i = 0; s && i < s->num_objects; i++)
+        for (k = 0; k < s->objects[i].num_fields; k++)
+            visit_one(e, s->objects[i].fields[k], visit, data);
+    for (; s; s = s->caller) {
+        visit_one(e, s->receiver, visit, data);
+        if (s->closure)
+            visit_one(e, s->closure, visit, data);
+        for (i = 0; i < (unsigned)s->num_temps + s->num_values; i++)
+            visit_one(e, s->values[i], visit, data);
+    }
+}
+
+static void find_aliases(struct ir_graph *g)
+{
+    unsigned i;
+
+    for (i = 0; i < g->num_nodes; i++) {
+        struct ir_node *n = g->nodes[i], *v = n;
+
+        while (is_alias(v))
+            v = v->inputs[0];
+        n->same_as = v == n ? NULL : v;
+        n->reg = -1;
+        n->slot = -1;
+    }
+}
+
+static void count_use(struct emitter *e, struct ir_node *v, void *data)
+{
+    info_of(e, v)->uses++;
+}
+
+static void count_uses(struct emitter *e)
+{
+    struct ir_graph *g = e->g;
+    struct ir_node *n;
+    unsigned i;
+
+    for (i = 0; i < g->num_blocks; i++)
+        for (n = g->blocks[i]->first; n; n = n->next) {
+            visit_inputs(e, n, count_use, NULL);
+            if (needs_state(n))
+                visit_state_values(e, n->state, count_use, NULL);
+        }
+}
+
+/* --- tests joined with branches --- */
+
+static bool is_test(const struct ir_node *n)
+{
+    return n->op == IR_COMPARE || n->op == IR_COMPARE_WORD ||
+           n->op == IR_FCOMPARE || n->op == IR_IS_CLASS ||
+           n->op == IR_IS_INT || n->op == IR_IDENTICAL;
+}
+
+static void fuse_tests(struct emitter *e)
+{
+    unsigned i;
+
+    for (i = 0; i < e->g->num_blocks; i++) {
+        struct ir_block *b = e->g->blocks[i];
+        struct ir_node *test;
+
+        if (b->last->op != IR_BRANCH)
+            continue;
+        test = value_of(b->last->inputs[0]);
+        if (is_test(test) && test->block == b &&
+            info_of(e, test)->uses == 1)
+            info_of(e, test)->fused = true;
+    }
+}
+
+/* --- the order of blocks: rare ones last --- */
+
+static void find_cold_blocks(struct ir_graph *g)
+{
+    unsigned i, k;
+
+    for (i = g->num_blocks; i-- > 0;) {
+        struct ir_block *b = g->blocks[i];
+        bool cold = b->num_successors > 0;
+
+        for (k = 0; k < b->num_successors; k++)
+            cold &= b->successors[k]->is_cold &&
+                    b->successors[k]->id > b->id;
+        b->is_cold |= cold || b->last->op == IR_FAIL;
+    }
+    g->entry->is_cold = false;
+    for (i = 0; i < g->num_blocks; i++) {
+        struct ir_block *b = g->blocks[i];
+        bool cold = b->num_predecessors > 0;
+
+        for (k = 0; k < b->num_predecessors; k++)
+            cold &= b->predecessors[k]->is_cold ||
+                    b->predecessors[k]->id >= b->id;
+        b->is_cold |= cold && b != g->entry;
+    }
+}
+
+/* Every block but the first has a predecessor before it. */
+static void order_blocks(struct emitter *e)
+{
+    struct ir_graph *g = e->g;
+    unsigned i, n = 0, cold;
+
+    find_cold_blocks(g);
+    for (cold = 0; cold < 2; cold++)
+        for (i = 0; i < g->num_blocks; i++)
+            if (g->blocks[i]->is_cold == cold)
+                e->order[n++] = g->blocks[i];
+}
+
+static void number_positions(struct emitter *e)
+{
+    uint32_t at = 1;
+    unsigned i;
+
+    for (i = 0; i < e->g->num_blocks; i++) {
+        struct block_info *b = &e->blocks[e->order[i]->id];
+        struct ir_node *n;
+
+        b->from = at++;
+        for (n = e->order[i]->first; n; n = n->next)
+            info_of(e, n)->from = info_of(e, n)->to = at++;
+        b->to = at++;
+    }
+}
+
+/* --- living values --- */
+
+static void put(uint64_t *set, const struct ir_node *n)
+{
+    set[n->id / 64] |= 1ull << (n->id % 64);
+}
+static void drop(uint64_t *set, const struct ir_node *n)
+{
+    set[n->id / 64] &= ~(1ull << (n->id % 64));
+}
+static void put_value(struct emitter *e, struct ir_node *v, void *set)
+{
+    put(set, v);
+}
+
+/* What successors need, and the inputs of their phis. */
+static void live_at_end(struct emitter *e, const struct ir_block *b,
+                        uint64_t *live, bool wanted)
+{
+    unsigned i, k, w;
+
+    memset(live, 0, 8 * e->set_words);
+    for (i = 0; i < b->num_successors; i++) {
+        const struct ir_block *s = b->successors[i];
+        struct block_info *to = &e->blocks[s->id];
+        struct ir_node *phi;
+
+        for (w = 0; w < e->set_words; w++)
+            live[w] |= wanted ? to->want[w] : to->live_in[w];
+        for (k = 0; s->predecessors[k] != b; k++)
+            ;
+        for (phi = s->first; phi && phi->op == IR_PHI; phi = phi->next)
+            if (is_value(value_of(phi->inputs[k])))
+                put(live, value_of(phi->inputs[k]));
+    }
+}
+
+/* From a block's end to its beginning; true: it was not known before. */
+static bool flow(struct emitter *e, const struct ir_block *b, uint64_t *live,
+                 bool wanted)
+{
+    struct block_info *to = &e->blocks[b->id];
+    uint64_t *result = wanted ? to->want : to->live_in;
+    struct ir_node *n;
+
+    live_at_end(e, b, live, wanted);
+    if (!wanted)
+        memcpy(to->live_out, live, 8 * e->set_words);
+    for (n = b->last; n; n = n->previous) {
+        if (wanted && n->op == IR_SEND)
+            memset(live, 0, 8 * e->set_words);
+        drop(live, n);
+        if (n->op == IR_PHI)
+            continue;
+        visit_inputs(e, n, put_value, live);
+        if (needs_state(n) && !wanted)
+            visit_state_values(e, n->state, put_value, live);
+    }
+    if (!memcmp(result, live, 8 * e->set_words))
+        return false;
+    memcpy(result, live, 8 * e->set_words);
+    return true;
+}
+
+/* Phis drop out of `want` at their own block: those wanted are put back. */
+static void want_phis(struct emitter *e, const struct ir_block *b,
+                      uint64_t *live)
+{
+    struct ir_node *n, *first = b->first;
+
+    live_at_end(e, b, live, true);
+    for (n = b->last; n && n->op != IR_PHI; n = n->previous) {
+        if (n->op == IR_SEND)
+            memset(live, 0, 8 * e->set_words);
+        visit_inputs(e, n, put_value, live);
+    }
+    for (n = first; n && n->op == IR_PHI; n = n->next)
+        if (in_set(live, n))
+            put(e->blocks[b->id].want, n);
+}
+
+static void find_living(struct emitter *e, uint64_t *live)
+{
+    unsigned i, wanted;
+    bool changed;
+
+    for (wanted = 0; wanted < 2; wanted++)
+        do {
+            changed = false;
+            for (i = e->g->num_blocks; i-- > 0;)
+                changed |= flow(e, e->g->blocks[i], live, wanted);
+        } while (changed);
+    for (i = 0; i < e->g->num_blocks; i++)
+        want_phis(e, e->g->blocks[i], live);
+}
+
+/* --- values that live across sends --- */
+
+/* Those of inner loops and rare sends are stored at the send. */
+static void cross(struct emitter *e, const uint64_t *live,
+                  const struct ir_node *send)
+{
+    unsigned i;
+
+    for (i = 0; i < e->g->num_nodes; i++) {
+        struct ir_node *v = e->g->nodes[i];
+
+        if (in_set(live, v) && v != send && !has_place(e, v) && v->block &&
+            v->block->loop_depth <= send->block->loop_depth)
+            info_of(e, v)->stored = info_of(e, v)->needs_slot = true;
+    }
+}
+
+static void find_crossing(struct emitter *e, uint64_t *live)
+{
+    unsigned i;
+
+    for (i = 0; i < e->g->num_blocks; i++) {
+        struct ir_block *b = e->g->blocks[i];
+        struct ir_node *n;
+
+        memcpy(live, e->blocks[b->id].live_out, 8 * e->set_words);
+        for (n = b->last; n && n->op != IR_PHI; n = n->previous) {
+            if (n->op == IR_SEND) {
+                visit_state_values(e, n->state, put_value, live);
+                if (!b->is_cold)
+                    cross(e, live, n);
+            }
+            drop(live, n);
+            visit_inputs(e, n, put_value, live);
+            if (needs_state(n))
+                visit_state_values(e, n->state, put_value, live);
+        }
+    }
+}
+
+/* --- slots --- */
+
+static void extend(struct value_info *v, uint32_t at)
+{
+    if (at < v->from)
+        v->from = at;
+    if (at > v->to)
+        v->to = at;
+}
+
+static void extend_to(struct emitter *e, struct ir_node *v, void *at)
+{
+    extend(info_of(e, v), *(uint32_t *)at);
+}
+
+static void extend_by_sets(struct emitter *e, const struct block_info *b)
+{
+    unsigned i;
+
+    for (i = 0; i < e->g->num_nodes; i++) {
+        const struct ir_node *n = e->g->nodes[i];
+
+        if (in_set(b->live_in, n))
+            extend(info_of(e, n), b->from);
+        if (in_set(b->live_out, n))
+            extend(info_of(e, n), b->to);
+    }
+}
+
+/* A phi's slot is written at the ends of the blocks before. */
+static void extend_phi(struct emitter *e, const struct ir_node *phi)
+{
+    const struct ir_block *b = phi->block;
+    unsigned i;
+
+    extend(info_of(e, phi), e->blocks[b->id].from);
+    for (i = 0; i < b->num_predecessors; i++)
+        extend(info_of(e, phi), e->blocks[b->predecessors[i]->id].to);
+}
+
+static void find_lives(struct emitter *e)
+{
+    unsigned i;
+
+    for (i = 0; i < e->g->num_blocks; i++) {
+        struct ir_block *b = e->order[i];
+        uint32_t at = e->blocks[b->id].from;
+        struct ir_node *n;
+
+        extend_by_sets(e, &e->blocks[b->id]);
+        for (n = b->first; n; n = n->next) {
+            at++;
+            if (n->op == IR_PHI) {
+                extend_phi(e, n);
+                continue;
+            }
+            visit_inputs(e, n, extend_to, &at);
+            if (needs_state(n))
+                visit_state_values(e, n->state, extend_to, &at);
+        }
+    }
+}
+
+static int by_start(const void *a, const void *b)
+{
+    const struct value_info *const *x = a, *const *y = b;
+
+    return (*x)->from < (*y)->from ? -1 : (*x)->from > (*y)->from;
+}
+
+/* One that a loop is entered with. */
+static bool is_operand(const struct emitter *e, const struct ir_node *n)
+{
+    return n->op == IR_ARGUMENT && e->g->entered_at && n->block &&
+           (unsigned)n->index >= e->frame_temps;
+}
+
+/* Slots of one kind, `first` of them in use already. Answers how many. */
+static unsigned share_slots(struct emitter *e, struct value_info **sorted,
+                            bool raw, unsigned first)
+{
+    enum { MAX_SLOTS = 100 };
+    uint32_t busy_until[MAX_SLOTS] = { 0 };
+    unsigned i, n = 0, s, used = first;
+
+    for (i = 0; i < e->g->num_nodes; i++)
+        if (e->info[i].needs_slot &&
+            (e->g->nodes[i]->rep != REP_OOP) == raw &&
+            !is_operand(e, e->g->nodes[i]))
+            sorted[n++] = &e->info[i];
+    qsort(sorted, n, sizeof *sorted, by_start);
+    for (i = 0; i < n; i++) {
+        for (s = first; s < used && busy_until[s] >= sorted[i]->from; s++)
+            ;
+        if (s == MAX_SLOTS) {
+            e->failed = true;
+            return used;
+        }
+        if (s == used)
+            used++;
+        busy_until[s] = sorted[i]->to;
+        e->g->nodes[sorted[i] - e->info]->slot = (int16_t)s;
+    }
+    return used;
+}
+
+/* The operands that a loop is entered with come first and keep their slots. */
+static void place_arguments(struct emitter *e)
+{
+    unsigned i;
+
+    for (i = 0; i < e->g->num_nodes; i++) {
+        struct ir_node *n = e->g->nodes[i];
+
+        if (is_operand(e, n))
+            n->slot = (int16_t)((unsigned)n->index - e->frame_temps);
+    }
+}
+
+void alloc_slots(struct emitter *e)
+{
+    struct value_info **sorted =
+        malloc((e->g->num_nodes + 1) * sizeof *sorted);
+
+    if (!sorted) {
+        e->failed = true;
+        return;
+    }
+    place_arguments(e);
+    e->num_raw_slots = share_slots(e, sorted, true, 0);
+    e->num_oop_slots = share_slots(e, sorted, false, e->num_operands);
+    free(sorted);
+}
+
+/* --- all of it --- */
+
+static void count_operands(struct emitter *e)
+{
+    unsigned i;
+
+    for (i = 0; i < e->g->num_nodes; i++) {
+        const struct ir_node *n = e->g->nodes[i];
+
+        if (is_operand(e, n) &&
+            (unsigned)n->index >= e->frame_temps + e->num_operands)
+            e->num_operands = (unsigned)n->index - e->frame_temps + 1;
+    }
+}
+
+static bool make_tables(struct emitter *e)
+{
+    struct ir_graph *g = e->g;
+    unsigned i;
+    uint64_t *sets;
+
+    e->set_words = (g->num_nodes + 63) / 64;
+    e->info = calloc(g->num_nodes + 1, sizeof *e->info);
+    e->blocks = calloc(g->num_blocks + 1, sizeof *e->blocks);
+    e->order = calloc(g->num_blocks + 1, sizeof(struct ir_block *));
+    sets = ir_take(g, (3 * (size_t)g->num_blocks + 1) * e->set_words * 8);
+    if (!e->info || !e->blocks || !e->order || !sets)
+        return false;
+    for (i = 0; i < g->num_blocks; i++) {
+        e->blocks[i].live_in = sets + 3 * i * (size_t)e->set_words;
+        e->blocks[i].live_out = e->blocks[i].live_in + e->set_words;
+        e->blocks[i].want = e->blocks[i].live_out + e->set_words;
+    }
+    for (i = 0; i < g->num_nodes; i++)
+        e->info[i].hint = -1;
+    return true;
+}
+
+bool alloc_prepare(struct emitter *e)
+{
+    struct ir_graph *g = e->g;
+    uint64_t *live;
+
+    if (!make_tables(e))
+        return false;
+    live = e->blocks[0].live_in + 3 * (size_t)g->num_blocks * e->set_words;
+    find_aliases(g);
+    count_operands(e);
+    count_uses(e);
+    fuse_tests(e);
+    order_blocks(e);
+    number_positions(e);
+    find_living(e, live);
+    find_crossing(e, live);
+    find_lives(e);
+    return true;
+}
+
+void alloc_release(struct emitter *e)
+{
+    free(e->info);
+    free(e->blocks);
+    free(e->order);
+}
