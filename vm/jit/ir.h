@@ -13,8 +13,9 @@
  *   ir_types.c  what values are known to be; guards not needed
  *   ir_opt.c    common subexpressions, loop invariants, dead nodes
  *   ir_floats.c floats that need no object
- *   ir_alloc.c  registers (linear scan)
- *   ir_emit.c   machine code
+ *   emitter.h   from here on: ir_alloc.c (living values, slots), ir_regs.c
+ *               (registers), ir_emit*.c (machine code), ir_exits.c (exits,
+ *               deoptimisation tables)
  *   deopt.[ch]  from optimised frames back to contexts
  *   tier2.c     when it is done; what it depends on; forgetting it
  *
@@ -230,8 +231,6 @@ struct ir_graph {
     uint32_t mark;            /* of the last ir_visit_uses */
     struct ir_node *spare;    /* what is answered when there is no other */
     struct ir_block *spare_block;
-    /* ir_alloc.c */
-    unsigned oop_slots, raw_slots;
 };
 
 enum { IR_MAX_NODES = 6000, IR_MAX_INPUTS = 20, IR_MAX_DEPTH = 8 };
@@ -285,9 +284,9 @@ struct ir_graph *ir_build(struct vm *vm, oop method, oop closure,
 void ir_infer_types(struct ir_graph *g);
 void ir_optimise(struct ir_graph *g);
 void ir_unbox_floats(struct ir_graph *g);
-bool ir_allocate(struct ir_graph *g);
 /* Machine code in the zone, with its points and deoptimisation tables; NULL:
- * no room. The zone does not own it yet. */
+ * no room, or too much lives at once. The zone does not own it yet. Blocks
+ * are sorted; guards get same_as, so this comes last. */
 struct jit_code *ir_emit(struct vm *vm, struct ir_graph *g);
 
 /* --- tier2.c --- */

@@ -388,6 +388,10 @@ static int by_start(const void *a, const void *b)
     return (*x)->from < (*y)->from ? -1 : (*x)->from > (*y)->from;
 }
 
+/* With arguments and the callee's frame they must fit what a page has below
+ * its limit. */
+enum { MAX_SLOTS = 80 };
+
 /* One that a loop is entered with. */
 static bool is_operand(const struct emitter *e, const struct ir_node *n)
 {
@@ -399,7 +403,6 @@ static bool is_operand(const struct emitter *e, const struct ir_node *n)
 static unsigned share_slots(struct emitter *e, struct value_info **sorted,
                             bool raw, unsigned first)
 {
-    enum { MAX_SLOTS = 100 };
     uint32_t busy_until[MAX_SLOTS] = { 0 };
     unsigned i, n = 0, s, used = first;
 
@@ -412,7 +415,7 @@ static unsigned share_slots(struct emitter *e, struct value_info **sorted,
     for (i = 0; i < n; i++) {
         for (s = first; s < used && busy_until[s] >= sorted[i]->from; s++)
             ;
-        if (s == MAX_SLOTS) {
+        if (s >= MAX_SLOTS) {
             e->failed = true;
             return used;
         }
@@ -449,6 +452,7 @@ void alloc_slots(struct emitter *e)
     place_arguments(e);
     e->num_raw_slots = share_slots(e, sorted, true, 0);
     e->num_oop_slots = share_slots(e, sorted, false, e->num_operands);
+    e->failed |= e->num_raw_slots + e->num_oop_slots > MAX_SLOTS;
     free(sorted);
 }
 

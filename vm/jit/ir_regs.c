@@ -591,7 +591,8 @@ static bool is_read(const struct moves *m, const struct location *l,
     return false;
 }
 
-/* What `m` overwrites is kept in a spare register for its readers. */
+/* What `m` overwrites is kept in a spare register for its reader: when every
+ * move is blocked, they are circles. (Not so while slots are not known.) */
 static void break_cycle(struct emitter *e, struct moves *all,
                         const struct move *m)
 {
@@ -599,7 +600,7 @@ static void break_cycle(struct emitter *e, struct moves *all,
                               m->to.reg >= XMM ? XMM + 1 : R11) };
     unsigned i;
 
-    if (is_read(all, &aside.to, NULL))
+    if (is_read(all, &aside.to, NULL) && !e->again)
         e->failed = true;
     emit_move(e, &aside);
     for (i = 0; i < all->n; i++)

@@ -280,8 +280,3 @@ __attribute__((weak)) struct ir_graph *ir_build(struct vm *vm, oop method,
     return NULL;
 }
 __attribute__((weak)) void ir_unbox_floats(struct ir_graph *g) {}
-__attribute__((weak)) struct jit_code *ir_emit(struct vm *vm,
-                                               struct ir_graph *g)
-{
-    return NULL;
-}
