@@ -177,11 +177,17 @@ static enum answer compare(const struct ir_node *n)
 
 static enum answer test(const struct ir_graph *g, const struct ir_node *n)
 {
+    enum answer same;
+
     switch (n->op) {
     case IR_IS_CLASS:
         return is_of_class(g, n->inputs[0], (uint32_t)n->index);
     case IR_IS_INT: return is_type(n->inputs[0], TYPE_INT);
-    case IR_IDENTICAL: return are_identical(n->inputs[0], n->inputs[1]);
+    case IR_IDENTICAL:
+        same = are_identical(n->inputs[0], n->inputs[1]);
+        if (same == UNKNOWN || n->cond != IF_NOT_EQUAL)
+            return same;
+        return same == YES ? NO : YES;
     case IR_COMPARE: case IR_COMPARE_WORD: return compare(n);
     default: return UNKNOWN;
     }
