@@ -187,7 +187,10 @@ static void test(struct emitter *e, struct ir_node *n, struct label *yes,
         jump_if(e, IF_NOT_EQUAL, yes, no, follows);
         break;
     default:
-        test_identical(e, n, yes, no, follows);
+        if (n->cond == IF_NOT_EQUAL)
+            test_identical(e, n, no, yes, follows);
+        else
+            test_identical(e, n, yes, no, follows);
     }
 }
 

@@ -273,10 +273,4 @@ void tier2_forget_all(struct vm *vm) { forget_where(vm, always, 0); }
 
 /* --- until the parts are there --- */
 
-__attribute__((weak)) struct ir_graph *ir_build(struct vm *vm, oop method,
-                                                oop closure,
-                                                uint32_t entered_at)
-{
-    return NULL;
-}
 __attribute__((weak)) void ir_unbox_floats(struct ir_graph *g) {}
