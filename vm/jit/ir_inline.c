@@ -127,13 +127,14 @@ static oop block_of(const struct builder *b, const struct ir_node *n)
 }
 
 static struct callee choose(struct builder *b, oop method, unsigned argc,
-                            unsigned index)
+                            uint32_t class_index, unsigned index)
 {
     struct callee c = { AS_SEND, method, key_of(b->scope, b->at, 2 + index) };
     cached_primitive p;
     oop block;
 
-    if (!method || code_num_args(method) != argc || is_noted(b, c.key))
+    if (!method || code_num_args(method) != argc || is_noted(b, c.key) ||
+        class_index == CLS_CONTEXT) /* slots may be those of a frame */
         return c;
     p = vm_primitive_of(method);
     block = block_of(b, operand(b, argc));
@@ -353,7 +354,8 @@ static unsigned choose_cases(struct builder *b, const struct send_feedback *f,
     for (i = 0; i < f->num_cases; i++) {
         oop class = heap_class_at(&b->vm->heap, f->cases[i].class_index);
 
-        callees[i] = choose(b, f->cases[i].method, argc, i);
+        callees[i] = choose(b, f->cases[i].method, argc,
+                            f->cases[i].class_index, i);
         if (find_method(b, selector, class) != f->cases[i].method)
             callees[i].how = AS_SEND;
         good += callees[i].how != AS_SEND;
@@ -395,7 +397,7 @@ void build_ordinary_send(struct builder *b, oop selector, unsigned argc)
     }
     method = find_method(b, selector,
                          heap_class_at(&b->vm->heap, class_index));
-    c = choose(b, method, argc, 0);
+    c = choose(b, method, argc, class_index, 0);
     if (c.how != AS_SEND)
         add_dependency(b, selector);
     inline_or_send(b, &c, selector, argc);
@@ -446,7 +448,7 @@ static void build_super(struct builder *b, oop selector)
     }
     c = choose(b, find_method(b, selector,
                               heap_follow(slot(class, CLASS_SUPERCLASS))),
-               b->op.n, 0);
+               b->op.n, known_class(operand(b, b->op.n)), 0);
     if (c.how == AS_PRIMITIVE || (c.how == AS_QUICK &&
                                   !known_class(operand(b, b->op.n))))
         c.how = AS_SEND;
