@@ -386,6 +386,20 @@ static bool remove_unused(struct ir_graph *g)
     return any;
 }
 
+/* A node that neither fails nor calls needs no state, which would keep values
+ * and hold it where it is. A large array may fail to be made. */
+static void drop_states(struct ir_graph *g)
+{
+    struct ir_node *n;
+    unsigned i;
+
+    for (i = 0; i < g->num_blocks; i++)
+        for (n = g->blocks[i]->first; n; n = n->next)
+            if (!ir_fails(n) && !(ir_infos[n->op].flags & OP_STATE) &&
+                n->op != IR_NEW_ARRAY)
+                n->state = NULL;
+}
+
 /* --- all together --- */
 
 void ir_optimise(struct ir_graph *g)
@@ -394,6 +408,7 @@ void ir_optimise(struct ir_graph *g)
 
     if (g->failed)
         return;
+    drop_states(g);
     share(g);
     ir_infer_types(g); /* sharing makes more known */
     if (g->failed)
