@@ -45,7 +45,7 @@ struct block_device {
     uint32_t bounce_sectors;
 };
 
-enum { BLOCK_MAX = 32 };
+enum { BLOCK_MAX = 96 };
 
 /* Takes note of `d`, which lives for ever. 0 or -ENOSPC. */
 int block_register(struct block_device *d);

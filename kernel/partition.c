@@ -16,7 +16,8 @@ enum {
     MBR_EXTENDED = 0x05, MBR_EXTENDED_LBA = 0x0f, MBR_PROTECTIVE = 0xee,
     LOGICAL_MAX = 16,
     GPT_ENTRIES_MAX = 256,
-    PARTITIONS_MAX = 16,
+    PARTITIONS_MAX = 32, /* of a disk */
+    DEVICES_MAX = 64,
 };
 
 static const uint8_t store_guid[16] = STORE_TYPE_GUID;
@@ -226,7 +227,7 @@ struct partition_device {
     enum partition_kind kind;
 };
 
-static struct partition_device devices[PARTITIONS_MAX];
+static struct partition_device devices[DEVICES_MAX];
 static unsigned device_count;
 
 static int part_read(struct block_device *d, uint64_t sector, uint32_t count,
@@ -262,18 +263,41 @@ void partition_view(struct block_device *view, struct block_device *disk,
              (uint8_t)number);
 }
 
-static void register_partition(struct block_device *disk, unsigned number,
-                               const struct partition *p)
+static struct block_device *register_partition(struct block_device *disk,
+                                               unsigned number,
+                                               const struct partition *p)
 {
     struct partition_device *pd;
 
-    if (device_count == PARTITIONS_MAX)
-        return;
+    if (device_count == DEVICES_MAX)
+        return NULL;
     pd = &devices[device_count];
     pd->kind = p->kind;
     partition_view(&pd->device, disk, number, p);
-    if (block_register(&pd->device) == 0)
-        device_count++;
+    if (block_register(&pd->device))
+        return NULL;
+    device_count++;
+    return &pd->device;
+}
+
+struct block_device *partition_device(struct block_device *disk,
+                                      uint64_t first, uint64_t sectors)
+{
+    struct partition p = { first, sectors, PARTITION_STORE };
+    unsigned number = 1;
+
+    if (first >= disk->sectors || sectors > disk->sectors - first)
+        return NULL;
+    for (unsigned i = 0; i < device_count; i++) {
+        struct block_device *d = &devices[i].device;
+
+        if (d->parent != disk)
+            continue;
+        if (d->first_sector == first && d->sectors == sectors)
+            return d;
+        number++;
+    }
+    return register_partition(disk, number, &p);
 }
 
 void partition_register(struct block_device *disk)

@@ -43,6 +43,10 @@ void partition_register(struct block_device *disk);
 /* Makes `view` the device of a range of `disk`, in the table or not yet. */
 void partition_view(struct block_device *view, struct block_device *disk,
                     unsigned number, const struct partition *p);
+/* The registered device of a range that images are kept in; NULL if it does
+ * not lie on the disk, or there are too many already. */
+struct block_device *partition_device(struct block_device *disk,
+                                      uint64_t first, uint64_t sectors);
 /* What the table said of a partition's device. */
 enum partition_kind partition_kind(const struct block_device *d);
 /* What a GPT entry's type GUID, as its bytes lie on disk, stands for. */

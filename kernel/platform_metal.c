@@ -39,6 +39,7 @@ enum { MAX_RESERVATIONS = 64, FIRST_ADDRESS = 0x10000 };
 static char image_path[STORE_NAME_MAX + 16];
 static struct boot_module ram_image; /* bytes 0: none, or used up */
 static bool prefer_ram; /* command line `fresh` */
+static const struct boot_info *boot_info;
 static uint64_t memory_limit;
 static int utc_offset; /* seconds */
 
@@ -57,8 +58,10 @@ void platform_init(const struct boot_info *boot, const struct cmdline *c)
         name = store_name(0) ? store_name(0) : "aerostat";
     snprintf(image_path, sizeof image_path, "/%.*s.image", STORE_NAME_MAX,
              name);
-    if (boot->module_count)
-        ram_image = boot->modules[0];
+    boot_info = boot;
+    for (unsigned i = 0; i < boot->module_count && !ram_image.bytes; i++)
+        if (boot->modules[i].name[0] != '/')
+            ram_image = boot->modules[i];
     prefer_ram = cmdline_get(c, "fresh") != NULL;
     if (zone)
         utc_offset = (int)strtol(zone, NULL, 10) * 60;
@@ -370,8 +373,23 @@ bool plat_disk(unsigned index, struct plat_disk *disk)
     memcpy(disk->model, s.device->model, sizeof disk->model);
     memcpy(disk->contents, s.contents, sizeof disk->contents);
     disk->size = s.device->sectors * s.device->sector_size;
+    disk->sector_size = s.device->sector_size;
     disk->empty = s.empty;
+    disk->in_use = s.in_use;
+    disk->read_only = s.device->read_only;
     return true;
+}
+
+int plat_disk_move(const char *name, bool write, uint64_t sector, void *bytes,
+                   uint64_t n)
+{
+    return storage_move(name, write, sector, bytes, n);
+}
+
+int plat_disk_use(const char *name, uint64_t first, uint64_t sectors,
+                  const char **why)
+{
+    return storage_use(name, first, sectors, why) ? -1 : 0;
 }
 
 int plat_disk_format(const char *name, const char **why)
@@ -383,7 +401,21 @@ int plat_disk_format(const char *name, const char **why)
 
 const char *plat_getenv(const char *name) { return NULL; }
 
+/* Modules that are named by a path stay in memory. */
+static const void *boot_file(const char *path, size_t *n)
+{
+    for (unsigned i = 0; i < boot_info->module_count; i++) {
+        const struct boot_module *m = &boot_info->modules[i];
+
+        if (strcmp(m->name, path) == 0) {
+            *n = m->bytes;
+            return phys_to_virt(m->start);
+        }
+    }
+    return NULL;
+}
+
 const void *plat_asset(const char *name, size_t *n)
 {
-    return asset_find(name, n);
+    return name[0] == '/' ? boot_file(name, n) : asset_find(name, n);
 }

@@ -32,12 +32,15 @@ static bool may_hold_files(const struct block_device *d)
            (!d->parent || partition_kind(d) == PARTITION_FAT);
 }
 
+static const struct block_device *files_device; /* mounted last */
+
 static bool mount_files_on(struct block_device *d)
 {
     const struct fs_ops *ops = may_hold_files(d) ? fat_mount(d) : NULL;
 
     if (ops) {
         fs_mount(ops);
+        files_device = d;
         klog("files: FAT32 on %s, %llu MB\n", d->name, megabytes(d));
     }
     return ops != NULL;
@@ -229,6 +232,12 @@ static void describe(struct storage_disk *s, struct block_device *d)
     snprintf(s->contents, sizeof s->contents, "%s", what);
 }
 
+static bool in_use(const struct block_device *d)
+{
+    return lies_on(store_device(), d) ||
+           (fs_mounted() && lies_on(files_device, d));
+}
+
 static struct block_device *whole_disk(unsigned index)
 {
     struct block_device *d;
@@ -248,7 +257,29 @@ bool storage_disk(unsigned index, struct storage_disk *disk)
         return false;
     disk->device = d;
     describe(disk, d);
+    disk->in_use = in_use(d);
     return true;
+}
+
+/* --- raw --- */
+
+int storage_move(const char *name, bool write, uint64_t sector, void *bytes,
+                 uint64_t n)
+{
+    struct block_device *d = block_find(name);
+    uint64_t count;
+
+    if (!d || d->parent || d->gone)
+        return -ENODEV;
+    count = n / d->sector_size;
+    if (n % d->sector_size || count > UINT32_MAX)
+        return -EINVAL;
+    if (!write)
+        return block_read(d, sector, (uint32_t)count, bytes);
+    if (in_use(d))
+        return -EBUSY;
+    return count ? block_write(d, sector, (uint32_t)count, bytes)
+                 : block_flush(d);
 }
 
 /* --- formatting --- */
@@ -275,4 +306,50 @@ int storage_format(const char *name, const char **why)
     mount_all();
     *why = "the disk does not keep what is written to it";
     return store_device() ? 0 : -EIO;
+}
+
+/* --- another place for the store --- */
+
+static int mount_or_make(struct block_device *d)
+{
+    int error = store_mount(d);
+
+    if (error == -ENOENT && is_zero(d, 0, SCAN_BYTES))
+        error = store_format(d);
+    return error;
+}
+
+static bool newest_is_whole(const char **why)
+{
+    const char *name = store_name(0);
+    struct store_image *im;
+    uint64_t size;
+
+    *why = NULL;
+    im = name ? store_open(name, &size, why) : NULL;
+    if (im)
+        (void)store_close(im, false); /* was only read */
+    return !name || (im && !*why);
+}
+
+int storage_use(const char *name, uint64_t first, uint64_t sectors,
+                const char **why)
+{
+    struct block_device *before = store_device(), *d = block_find(name);
+
+    if (!*name) {
+        store_unmount();
+        return 0;
+    }
+    if (d && sectors)
+        d = d->parent ? NULL : partition_device(d, first, sectors);
+    *why = "there is no such disk, or it is too short";
+    if (!d)
+        return -ENODEV;
+    *why = "there is no store, and no room that was cleared for one";
+    if (mount_or_make(d) == 0 && newest_is_whole(why))
+        return 0;
+    if (before)
+        (void)store_mount(before); /* or saves say that there is none */
+    return -EIO;
 }

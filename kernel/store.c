@@ -191,6 +191,12 @@ int store_mount(struct block_device *d)
     return 0;
 }
 
+void store_unmount(void)
+{
+    device = NULL;
+    memset(slots, 0, sizeof slots);
+}
+
 int store_init(void)
 {
     struct block_device *d;

@@ -31,6 +31,8 @@ int store_init(void);
 int store_mount(struct block_device *d);
 /* Makes an empty store; everything on `d` is lost. 0 or a negative errno. */
 int store_format(struct block_device *d);
+/* No store is in use any more. */
+void store_unmount(void);
 /* The device in use, or NULL. */
 struct block_device *store_device(void);
 

@@ -87,13 +87,16 @@ const char *plat_image_place(void);
 /* False while the disk that saves go to is unplugged. */
 bool plat_image_plugged(void);
 
-/* --- disks that could become the place for images --- */
+/* --- whole disks: the place for images, looking, installing --- */
 
 struct plat_disk {
     char name[16], model[48];
     char contents[64]; /* what is on it, in words */
     uint64_t size;     /* bytes */
-    bool empty;        /* nothing is on it, and it could be formatted */
+    uint32_t sector_size;
+    bool empty;  /* nothing is on it, and it could be formatted */
+    bool in_use; /* images or files are kept on it now */
+    bool read_only;
 };
 
 /* Disk `index`; false past the end, and where disks are somebody else's. */
@@ -101,6 +104,17 @@ bool plat_disk(unsigned index, struct plat_disk *disk);
 /* Makes an empty disk the place for images and files. 0, or -1: *why says in
  * one line why not. */
 int plat_disk_format(const char *name, const char **why);
+/* Reads or writes n bytes, whole sectors, at a sector of disk `name`; a write
+ * of none makes those before lasting. 0, or a negative error as of files: -16
+ * for writing to a disk in use, -19 if it is gone. */
+int plat_disk_move(const char *name, bool write, uint64_t sector, void *bytes,
+                   uint64_t n);
+/* Images are kept from now on in these sectors of a disk, in an empty store
+ * if they begin with zeros; no sectors: in that of partition `name`; no name:
+ * nowhere. The
+ * newest image there, if any, must be whole. 0, or -1: *why. */
+int plat_disk_use(const char *name, uint64_t first, uint64_t sectors,
+                  const char **why);
 
 /* --- display --- */
 
@@ -163,7 +177,9 @@ const char *plat_cwd(void);
 const char *plat_getenv(const char *name);
 
 /* --- picture and font data that the image may load: NULL if absent.
- * Names: "Inter-Regular.ttf", ... The bytes stay valid for ever. --- */
+ * Names: "Inter-Regular.ttf", ... The bytes stay valid for ever. Names with a
+ * slash first are files that start a machine, as the boot loader brought them
+ * ("/boot/kernel.elf"). --- */
 const void *plat_asset(const char *name, size_t *n);
 
 /* --- the machine itself, for the curious and for drivers in Smalltalk --- */

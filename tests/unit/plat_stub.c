@@ -162,6 +162,16 @@ bool plat_image_plugged(void) { return true; }
 const char *plat_image_saved(unsigned index) { return NULL; }
 bool plat_disk(unsigned index, struct plat_disk *disk) { return false; }
 int plat_disk_format(const char *name, const char **why) { return -1; }
+int plat_disk_move(const char *name, bool write, uint64_t sector, void *bytes,
+                   uint64_t n)
+{
+    return -19;
+}
+int plat_disk_use(const char *name, uint64_t first, uint64_t sectors,
+                  const char **why)
+{
+    return -1;
+}
 
 void plat_display_info(struct plat_display *d)
 {

@@ -176,15 +176,6 @@ const char *plat_image_place(void) { return ""; }
 bool plat_image_plugged(void) { return true; }
 const char *plat_image_saved(unsigned index) { return NULL; }
 
-/* Disks are the host's affair. */
-bool plat_disk(unsigned index, struct plat_disk *disk) { return false; }
-
-int plat_disk_format(const char *name, const char **why)
-{
-    *why = "disks are the host system's affair";
-    return -1;
-}
-
 /* --- files --- */
 
 static int error_code(void)

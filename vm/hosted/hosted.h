@@ -4,8 +4,8 @@
  *
  * screen.c keeps the picture that the VM has shown; window_sdl.c puts it on
  * a window, if there is one; platform_linux.c has time, memory, console;
- * files_linux.c has files and the image; events.c plays pointer and keys
- * from a file; main.c the command line.
+ * files_linux.c has files and the image; disks_linux.c files that are disks;
+ * events.c plays pointer and keys from a file; main.c the command line.
  */
 #pragma once
 
@@ -22,6 +22,12 @@ struct screen {
 
 /* Starts what makes the VM reach safepoints: before it runs. */
 void clock_start(void);
+
+/* --- disks_linux.c --- */
+
+/* The image sees this file as a disk. False: it cannot be opened, or there
+ * are too many. */
+bool disks_add(const char *path, uint32_t sector_size);
 
 /* --- screen.c --- */
 

@@ -16,6 +16,8 @@ static const char usage[] =
     "  --screenshot FILE  write the screen as PPM at exit and on SIGUSR1\n"
     "  --events FILE      pointer and keys from a file (vm/hosted/events.c)\n"
     "  --memory MB        the most that the image may take\n"
+    "  --disk FILE        a file that the image sees as a disk (also --disk4k,\n"
+    "                     with sectors of 4096 bytes)\n"
     "  --write-below DIR  the image may change no file elsewhere\n"
     "  --jit=on|1|off     compile to machine code, without the second tier,\n"
     "                     or interpret everything\n"
@@ -66,6 +68,12 @@ static void screen_size(const char *text)
     screen_fix_size(w, h);
 }
 
+static void add_disk(const char *path, uint32_t sector_size)
+{
+    if (!disks_add(path, sector_size))
+        wrong_usage(path);
+}
+
 static void jit_option(char ***argv, struct vm_options *o)
 {
     const char *name = **argv;
@@ -107,6 +115,10 @@ static char **parse_options(char **argv, struct vm_options *o)
             o->blit = *argv + 7;
         else if (!strcmp(*argv, "--memory"))
             o->memory_limit = megabytes(value_of(&argv));
+        else if (!strcmp(*argv, "--disk"))
+            add_disk(value_of(&argv), 512);
+        else if (!strcmp(*argv, "--disk4k"))
+            add_disk(value_of(&argv), 4096);
         else if (!strcmp(*argv, "--write-below"))
             files_write_below(value_of(&argv));
         else if (!strcmp(*argv, "--events"))

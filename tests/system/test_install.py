@@ -1,0 +1,227 @@
+"""*Install to disk...*: from CD and stick to disks inside, beside other
+systems and not over them, cut off in the middle; then the disk starts alone."""
+import hashlib
+import os
+import subprocess
+
+import pytest
+
+import desktop as world
+from conftest import built
+from desktop import click_text, no_dialog, open_from_world_menu, press, window
+from machine import FIRMWARE, Machine
+
+MB = 1 << 20
+
+# How the disk inside is attached, and what the machine calls it.
+DISKS = {
+    "virtio0": ["-device", "virtio-blk-pci,drive=d"],
+    "sata0": ["-device", "ide-hd,drive=d,bus=ide.1"],
+    "nvme0n1": ["-device", "nvme,drive=d,serial=1"],
+}
+
+
+def blank(path, megabytes):
+    with open(path, "wb") as f:
+        f.truncate(megabytes * MB)
+    return str(path)
+
+
+def inside(name, path):
+    return ["-drive", "if=none,id=d,format=raw,file=" + path] + DISKS[name]
+
+
+def medium(kind):
+    """A CD, or a stick that forgets what is written to it."""
+    if kind == "cd":
+        return ["-boot", "d", "-cdrom", built("aerostat.iso")]
+    return ["-drive", "if=none,id=u,format=raw,snapshot=on,file=" +
+            built("aerostat-stick.img"), "-device", "qemu-xhci",
+            "-device", "usb-storage,drive=u,bootindex=0"]
+
+
+def digest(path, *parts):
+    """Of a file, or of (first, end) parts of it."""
+    sum_ = hashlib.sha256()
+    with open(path, "rb") as f:
+        for first, end in parts or [(0, os.path.getsize(path))]:
+            f.seek(first)
+            for at in range(first, end, MB):
+                sum_.update(f.read(min(MB, end - at)))
+    return sum_.hexdigest()
+
+
+def sgdisk(path, *words):
+    return subprocess.run(["sgdisk", *words, path], stdout=subprocess.PIPE,
+                          check=True).stdout.decode()
+
+
+def dialog(m, *words):
+    """What it says, however its lines are broken."""
+    return " ".join(world.dialog(m, *words).split())
+
+
+def desktop(args, name):
+    m = Machine(args, name="install-" + name)
+    m.prompt(timeout=90)
+    m.until("World notNil", "true")
+    return m
+
+
+def write_in_workspace(m, text):
+    open_from_world_menu(m, "open...", "Workspace")
+    w = window(m, "Workspace")
+    click_text(m, w)
+    m.type(text)
+    m.until("%s codePane string" % w, "'%s'" % text)
+
+
+def text_in_workspace(m):
+    return m.ask("(World windowNamed: 'Workspace') codePane string")
+
+
+def say_yes_to_all(m, disk, pictures=None):
+    """Up to the last question, which is answered as well."""
+    shot = (lambda n: "%s-%s" % (pictures, n)) if pictures else \
+        (lambda n: None)
+    open_from_world_menu(m, "install to disk...")
+    offered = dialog(m, "Install to which disk?", shot("1-which"))
+    press(m, "Continue")
+    first = dialog(m, "Install to %s?" % disk, shot("2-confirm"))
+    press(m, "Continue")
+    second = dialog(m, "Write to %s now?" % disk, shot("3-again"))
+    press(m, "Install")
+    return offered, first, second
+
+
+def installed(m, disk, picture=None):
+    text = dialog(m, "Installed on " + disk, picture)
+    press(m, "OK")
+    no_dialog(m)
+    return text
+
+
+@pytest.mark.parametrize("kind,firmware,disk", [
+    ("cd", "seabios", "virtio0"), ("stick", "ovmf", "nvme0n1"),
+    ("stick", "ovmf32", "sata0"), ("cd", "ovmf", "sata0")])
+def test_it_starts_from_the_disk_with_the_medium_taken_out(
+        kind, firmware, disk, tmp_path):
+    path = blank(tmp_path / "disk.img", 400)
+    name = "%s-%s-%s" % (kind, firmware, disk)
+    alone = FIRMWARE[firmware] + inside(disk, path)
+    with desktop(alone + medium(kind), name + "-before") as m:
+        write_in_workspace(m, "from the stick")
+        offered, first, second = say_yes_to_all(m, disk, "install-" + name)
+        assert "Not offered" not in offered or kind == "stick"
+        assert "All of %s, 419 MB" % disk in first
+        assert "lost for good" in second
+        said = installed(m, disk, "install-%s-4-done" % name)
+        assert "comes up from " + disk in said
+        # Saves go where they went before; a CD had no place for them.
+        place = m.ask("ImageStore place")
+        assert ("usb0p4" if kind == "stick" else disk) in place
+    assert "No problems found" in sgdisk(path, "-v")
+    with desktop(alone, name + "-after") as m:
+        assert text_in_workspace(m) == "'from the stick'"
+        assert "store: on %sp4" % disk in m.text()
+        assert "files: FAT32 on %sp3" % disk in m.text()
+        m.screenshot("install-%s-5-from-the-disk" % name)
+        m.ask("Smalltalk at: #Kept put: 6 * 7")
+        assert m.ask("Smalltalk snapshot: true andQuit: false") == "false"
+    with desktop(alone, name + "-again") as m:
+        m.until("Smalltalk at: #Kept", "42")
+
+
+def foreign(path, megabytes, *words):
+    """A disk of somebody else's: partitions with an ext4 and an NTFS."""
+    blank(path, megabytes)
+    sgdisk(path, "-o", *words)
+    with open(path, "r+b") as f:
+        f.write(b"\xeb\x63\x90 another system starts here")
+        f.seek(2 * MB + 3)
+        f.write(b"NTFS    ")
+        f.seek(82 * MB + 1080)
+        f.write(b"\x53\xef")
+    return str(path)
+
+
+FULL = ["-n1:4096:+80M", "-t1:0700", "-c1:Windows", "-n2:167936:0",
+        "-t2:8300", "-c2:Debian"]
+ROOM = ["-n1:4096:+80M", "-t1:0700", "-c1:Windows", "-n2:167936:+40M",
+        "-t2:8300", "-c2:Debian"]
+
+
+def test_disks_with_other_systems_are_left_alone(tmp_path):
+    path = foreign(tmp_path / "disk.img", 400, *FULL)
+    before = digest(path)
+    with desktop(medium("stick") + inside("sata0", path), "full") as m:
+        open_from_world_menu(m, "install to disk...")
+        text = dialog(m, "Nowhere to install", "install-full")
+        assert "Windows (NTFS, 84 MB), Debian (ext2, ext3 or ext4" in text
+        assert "this machine runs from it" in text
+        press(m, "OK")
+        no_dialog(m)
+        # Not by a slip of a programmer, either.
+        assert "no free space" in m.ask(
+            "Installation reasonAgainst: (ImageStore disks detect: "
+            "[:e | e name = 'sata0'])")
+    assert digest(path) == before
+
+
+def test_free_space_beside_other_systems_is_used(tmp_path):
+    path = foreign(tmp_path / "disk.img", 600, *ROOM)
+    # Boot code and the other partitions; the table gets entries.
+    others = (path, (0, 440), (2 * MB, 122 * MB))
+    before = digest(*others)
+    args = FIRMWARE["ovmf"] + inside("sata0", path)
+    with desktop(args + medium("stick"), "beside-before") as m:
+        write_in_workspace(m, "beside others")
+        offered, first, second = say_yes_to_all(
+            m, "sata0", "install-beside")
+        assert "499 MB of free space" in m.text() or "free space" in first
+        assert "the others stay as they are" in first
+        assert "Windows (NTFS" in second
+        said = installed(m, "sata0", "install-beside-4-done")
+        assert "Another system starts from this disk, and still does" in said
+    assert digest(*others) == before
+    assert "No problems found" in sgdisk(path, "-v")
+    listed = sgdisk(path, "-p")
+    assert "Windows" in listed and "Debian" in listed
+    # The firmware finds it by itself where it is the only one.
+    with desktop(args, "beside-after") as m:
+        assert text_in_workspace(m) == "'beside others'"
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_cut_off_the_disk_is_as_empty_as_it_was(late, tmp_path):
+    path = blank(tmp_path / "disk.img", 400)
+    args = medium("stick") + inside("virtio0", path)
+    with desktop(args, "cut-%d-before" % late) as m:
+        m.qmp("block_set_io_throttle", device="d", bps=0, bps_rd=0,
+              bps_wr=(8 if late else 1) * MB, iops=0, iops_rd=0, iops_wr=0)
+        say_yes_to_all(m, "virtio0")
+        with pytest.raises(AssertionError):
+            m.expect("never said", timeout=2)
+    with desktop(args, "cut-%d-after" % late) as m:
+        say_yes_to_all(m, "virtio0")
+        installed(m, "virtio0")
+    assert "No problems found" in sgdisk(path, "-v")
+
+
+def test_a_disk_that_fails_is_told_and_nothing_is_there(tmp_path):
+    path = blank(tmp_path / "disk.img", 400)
+    rules = tmp_path / "rules"
+    rules.write_text('[inject-error]\nevent = "write_aio"\nerrno = "5"\n'
+                     'sector = "%d"\n' % (50 * 2048))
+    args = medium("cd") + [
+        "-drive", "if=none,id=d,format=raw,werror=report,"
+        "file=blkdebug:%s:%s" % (rules, path)] + DISKS["virtio0"]
+    with desktop(args, "failing") as m:
+        say_yes_to_all(m, "virtio0")
+        text = dialog(m, "Not installed", "install-failing")
+        assert "the disk reports an error" in text
+        press(m, "OK")
+        no_dialog(m)
+        assert m.ask("ImageStore place") == "nil"
+    assert digest(path, (0, MB), (399 * MB, 400 * MB)) == digest(
+        blank(tmp_path / "zeros", 400), (0, MB), (399 * MB, 400 * MB))
