@@ -28,23 +28,28 @@ enum { /* a port, section 3.3 */
     PX_CLB = 0x00 / 4, PX_CLBU = 0x04 / 4, PX_FB = 0x08 / 4,
     PX_FBU = 0x0c / 4, PX_IS = 0x10 / 4, PX_IE = 0x14 / 4,
     PX_CMD = 0x18 / 4, PX_TFD = 0x20 / 4, PX_SIG = 0x24 / 4,
-    PX_SSTS = 0x28 / 4, PX_SERR = 0x30 / 4,
+    PX_SSTS = 0x28 / 4, PX_SCTL = 0x2c / 4, PX_SERR = 0x30 / 4,
     PX_CI = 0x38 / 4,
 };
+#define SCTL_RESET 1u
+#define SCTL_DETECTION 0xfu
 #define GHC_ENABLE (1u << 31)
 #define GHC_INTERRUPTS (1u << 1)
 enum {
-    CMD_START = 1 << 0, CMD_FIS_RECEIVE = 1 << 4, CMD_FIS_RUNNING = 1 << 14,
+    CMD_START = 1 << 0, CMD_SPIN_UP = 1 << 1, CMD_POWER_ON = 1 << 2,
+    CMD_FIS_RECEIVE = 1 << 4, CMD_FIS_RUNNING = 1 << 14,
     CMD_LIST_RUNNING = 1 << 15,
     TFD_ERROR = 1 << 0, TFD_DRQ = 1 << 3, TFD_BUSY = 1 << 7,
     IS_TASK_FILE_ERROR = 1 << 30,
-    SIG_ATA = 0x00000101,
+    SIG_ATA = 0x00000101, SIG_NOT_YET = 0xffffffff,
     FIS_HOST_TO_DEVICE = 0x27,
 };
 enum {
     PORTS = 32,
     BOUNCE_BYTES = 128 * 1024,
     TIMEOUT_USECS = 10 * 1000 * 1000,
+    LINK_USECS = 10 * 1000,         /* section 10.4.2 */
+    READY_USECS = 10 * 1000 * 1000, /* a disk may have to spin up */
 };
 
 struct command_header { /* section 4.2.2 */
@@ -223,22 +228,60 @@ static int identify(struct ahci_disk *d)
 
 /* --- probing --- */
 
-static bool disk_attached(volatile uint32_t *port)
+/* SStatus: device present and talking; interface active. */
+static bool link_up(volatile uint32_t *port)
 {
-    /* SStatus: device present and talking; interface active. */
-    return (port[PX_SSTS] & 0xf) == 3 && (port[PX_SSTS] >> 8 & 0xf) == 1 &&
-           port[PX_SIG] == SIG_ATA;
+    return (port[PX_SSTS] & 0xf) == 3 && (port[PX_SSTS] >> 8 & 0xf) == 1;
 }
 
-static int port_init(volatile uint32_t *port)
+/* A firmware that started from elsewhere leaves ports asleep: those without
+ * a link are reset, all at once. */
+static void wake_links(volatile uint32_t *hba)
 {
-    struct ahci_disk *d = &disks[disk_count];
+    uint32_t asleep = 0;
+
+    for (unsigned i = 0; i < PORTS; i++) {
+        volatile uint32_t *port = hba + HBA_PORTS + i * HBA_PORT_WORDS;
+
+        if (!(hba[HBA_PI] & (1u << i)))
+            continue;
+        port[PX_CMD] |= CMD_SPIN_UP | CMD_POWER_ON;
+        if (link_up(port))
+            continue;
+        port[PX_SCTL] = (port[PX_SCTL] & ~SCTL_DETECTION) | SCTL_RESET;
+        asleep |= 1u << i;
+    }
+    if (!asleep)
+        return;
+    clock_delay(1000);
+    for (unsigned i = 0; i < PORTS; i++)
+        if (asleep & (1u << i))
+            hba[HBA_PORTS + i * HBA_PORT_WORDS + PX_SCTL] &= ~SCTL_DETECTION;
+    clock_delay(LINK_USECS);
+}
+
+/* The device's first message, which says what it is, comes only once it may
+ * be received. */
+static bool has_said_what_it_is(void *arg)
+{
+    volatile uint32_t *port = arg;
+
+    return port[PX_SIG] != SIG_NOT_YET &&
+           !(port[PX_TFD] & (TFD_BUSY | TFD_DRQ));
+}
+
+/* 0 once the port may receive; memory that a port without a disk left is
+ * taken over. */
+static int port_set_up(struct ahci_disk *d, volatile uint32_t *port)
+{
     uint64_t received;
     int error;
 
     d->port = port;
-    d->memory = dma_alloc(sizeof *d->memory, &d->memory_phys);
-    d->device.bounce = dma_alloc(BOUNCE_BYTES, &d->bounce_phys);
+    if (!d->memory) {
+        d->memory = dma_alloc(sizeof *d->memory, &d->memory_phys);
+        d->device.bounce = dma_alloc(BOUNCE_BYTES, &d->bounce_phys);
+    }
     if (!d->memory || !d->device.bounce)
         return -ENOMEM;
     error = port_stop(port);
@@ -249,6 +292,20 @@ static int port_init(volatile uint32_t *port)
     port[PX_CLBU] = d->memory_phys >> 32;
     port[PX_FB] = received;
     port[PX_FBU] = received >> 32;
+    port[PX_CMD] |= CMD_FIS_RECEIVE;
+    return 0;
+}
+
+static int port_init(volatile uint32_t *port)
+{
+    struct ahci_disk *d = &disks[disk_count];
+    int error = port_set_up(d, port);
+
+    if (error)
+        return error;
+    if (irq_wait(has_said_what_it_is, (void *)(uintptr_t)port, READY_USECS) ||
+        port[PX_SIG] != SIG_ATA)
+        return port_stop(port); /* a CD drive, or nothing of use */
     port_start(port);
     d->device.ops = &ahci_ops;
     d->device.driver = d;
@@ -295,11 +352,12 @@ static int ahci_probe(struct pci_device *dev)
     hba[HBA_GHC] |= GHC_ENABLE;
     hba[HBA_IS] = hba[HBA_IS];
     pci_route_irq(dev, ahci_interrupt, (void *)(uintptr_t)hba, NULL);
+    wake_links(hba);
     for (unsigned i = 0; i < PORTS && disk_count < PORTS; i++) {
         volatile uint32_t *port = hba + HBA_PORTS + i * HBA_PORT_WORDS;
 
         if ((hba[HBA_PI] & (1u << i)) && (0x180 + i * 0x80) <= bytes &&
-            disk_attached(port)) {
+            link_up(port)) {
             int error = port_init(port);
 
             if (error)

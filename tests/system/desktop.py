@@ -65,9 +65,10 @@ def dialog(m, title, picture=None):
     """Waits for that dialog; answers what it says."""
     m.until("World dialog notNil and: [World dialog title = '%s']" % title,
             "true")
+    text = m.ask("World dialog contentsText")
     if picture:
-        m.screenshot(picture)
-    return m.ask("World dialog contentsText")
+        m.screenshot(picture)  # by now it is drawn
+    return text
 
 
 def press(m, label):

@@ -212,7 +212,7 @@ def test_a_disk_that_fails_is_told_and_nothing_is_there(tmp_path):
     path = blank(tmp_path / "disk.img", 400)
     rules = tmp_path / "rules"
     rules.write_text('[inject-error]\nevent = "write_aio"\nerrno = "5"\n'
-                     'sector = "%d"\n' % (50 * 2048))
+                     'sector = "82000"\n')  # of the volume for files
     args = medium("cd") + [
         "-drive", "if=none,id=d,format=raw,werror=report,"
         "file=blkdebug:%s:%s" % (rules, path)] + DISKS["virtio0"]
