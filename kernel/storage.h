@@ -32,9 +32,9 @@ int storage_format(const char *name, const char **why);
 int storage_move(const char *name, bool write, uint64_t sector, void *bytes,
                  uint64_t n);
 /* The store in these sectors of disk `name`, or in partition `name` if there
- * are none, is the one in use from now on; for no name, none is. Sectors that begin with zeros get
- * an empty store first. 0; else *why says why not, and the store that was in
- * use still is. */
+ * are none, is the one in use from now on; for no name, none is. Sectors that
+ * begin with zeros get an empty store first. 0; else *why says why not, and
+ * the store that was in use still is. */
 int storage_use(const char *name, uint64_t first, uint64_t sectors,
                 const char **why);
 /* A disk was plugged in: a new one, or one that is back. At the boot this

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 import desktop as world
-from conftest import built
+from conftest import built, hosted
 from desktop import click_text, no_dialog, open_from_world_menu, press, window
 from machine import FIRMWARE, Machine
 
@@ -130,6 +130,31 @@ def test_it_starts_from_the_disk_with_the_medium_taken_out(
         assert m.ask("Smalltalk snapshot: true andQuit: false") == "false"
     with desktop(alone, name + "-again") as m:
         m.until("Smalltalk at: #Kept", "42")
+
+
+def test_other_tools_read_what_it_writes(image, tmp_path):
+    """The hosted VM installs to a file; the image itself is not saved."""
+    path = blank(tmp_path / "disk.img", 400)
+    root = os.path.join(os.path.dirname(built("kernel.elf")), "iso/root")
+    run = hosted("--disk", path, image, "eval", """
+        | new | new := (Installation proposalsOn: ImageStore disks first) first.
+        new files: (Installation filePaths collect: [:each |
+            each -> ('%s' , each) asFileReference binaryReadStream
+                upToEnd]).
+        new saver: [:first :count | #done]. new run: [:done :text | ]
+        """ % root)
+    assert run.stdout.strip() == "#done", run.stderr
+    assert "No problems found" in sgdisk(path, "-v")
+    for volume, label in (("@@2M", "AEROBOOT"), ("@@40M", "AEROSTAT")):
+        info = subprocess.run(["minfo", "-i", path + volume, "::"],
+                              stdout=subprocess.PIPE, check=True)
+        assert label.encode() in info.stdout
+    subprocess.run(["mcopy", "-s", "-i", path + "@@2M", "::",
+                    str(tmp_path / "copy")], check=True)
+    for name in ("boot/bios.img", "boot/kernel.elf", "boot/grub/grub.cfg",
+                 "EFI/BOOT/BOOTX64.EFI", "EFI/BOOT/BOOTIA32.EFI"):
+        assert digest(os.path.join(root, name)) == digest(
+            tmp_path / "copy" / name)
 
 
 def foreign(path, megabytes, *words):
