@@ -7,8 +7,9 @@
 
 #include "drivers/display.h"
 #include "kernel/console_font.h"
+#include "kernel/qr.h"
 
-enum { MARGIN = 12, TAB = 8 };
+enum { MARGIN = 12, TAB = 8, MAX_ZOOM = 4, QUIET = 4 };
 enum colour {
     PAPER = 0x10161f, INK = 0xd7dee8, ALARM_PAPER = 0x7a1f1f,
     ALARM_INK = 0xffffff,
@@ -16,36 +17,98 @@ enum colour {
 
 static struct display *screen;
 static uint32_t paper = PAPER, ink = INK;
-static unsigned columns, rows, column, row;
+/* Where the next character goes, in pixels; lines end at `right`, or beside
+ * the QR code's corner before it. */
+static unsigned x, y, right, bottom, zoom = 1;
+static bool corner_kept;
 static bool first_page_only, full;
 
 static void clear(void)
 {
     display_fill(screen, 0, 0, (int)screen->width, (int)screen->height,
                  paper);
-    column = row = 0;
+    x = y = MARGIN;
+    full = false;
+}
+
+static void measure(void)
+{
+    right = screen->width - MARGIN;
+    bottom = screen->height - MARGIN;
+    clear();
 }
 
 bool console_init(void)
 {
     if (!screen) {
         screen = display_primary();
-        if (!screen)
-            return false;
-        columns = (screen->width - 2 * MARGIN) / FONT_WIDTH;
-        rows = (screen->height - 2 * MARGIN) / FONT_HEIGHT;
-        clear();
+        if (screen)
+            measure();
     }
-    return true;
+    return screen != NULL;
 }
+
+void console_page(void)
+{
+    first_page_only = true;
+    measure();
+}
+
+unsigned console_rows(void) { return (bottom - MARGIN) / FONT_HEIGHT; }
+unsigned console_columns(void) { return (right - MARGIN) / FONT_WIDTH; }
+
+/* Letters of twice their size where the screen is large. */
+static unsigned base_zoom(void) { return screen->height >= 1400 ? 2 : 1; }
 
 void console_alarm(void)
 {
     paper = ALARM_PAPER;
     ink = ALARM_INK;
-    first_page_only = true;
+    zoom = base_zoom();
+    console_page();
     display_hide_cursor(screen);
-    clear();
+}
+
+void console_large(bool large)
+{
+    zoom = base_zoom() * (large ? 2 : 1);
+}
+
+void console_keep_corner(void) { corner_kept = true; }
+
+/* A square at the lower right. */
+static unsigned corner(void)
+{
+    unsigned high = screen->height * 5 / 8, wide = screen->width * 2 / 5;
+
+    return high < wide ? high : wide;
+}
+
+static unsigned line_end(void)
+{
+    bool beside = corner_kept &&
+                  y + FONT_HEIGHT * zoom + MARGIN + corner() > bottom;
+
+    return beside ? right - MARGIN - corner() : right;
+}
+
+void console_qr(const struct qr *q)
+{
+    unsigned modules = q->side + 2 * QUIET;
+    unsigned size = corner() / modules;
+    int left = (int)(screen->width - MARGIN - modules * size);
+    int top = (int)(screen->height - MARGIN - modules * size);
+
+    if (!size)
+        return;
+    display_fill(screen, left, top, (int)(modules * size),
+                 (int)(modules * size), 0xffffff);
+    for (unsigned row = 0; row < q->side; row++)
+        for (unsigned column = 0; column < q->side; column++)
+            if (q->dark[row][column] & 1)
+                display_fill(screen, left + (int)((QUIET + column) * size),
+                             top + (int)((QUIET + row) * size), (int)size,
+                             (int)size, 0);
 }
 
 static uint32_t mix(uint32_t a, uint32_t b, unsigned alpha)
@@ -60,47 +123,51 @@ static uint32_t mix(uint32_t a, uint32_t b, unsigned alpha)
     return result;
 }
 
-static void draw(unsigned at_column, unsigned at_row, unsigned char c)
+static void draw(unsigned char c)
 {
-    uint32_t pixels[FONT_HEIGHT * FONT_WIDTH];
+    uint32_t pixels[FONT_HEIGHT * MAX_ZOOM * FONT_WIDTH * MAX_ZOOM];
+    unsigned width = FONT_WIDTH * zoom, height = FONT_HEIGHT * zoom;
 
-    for (int y = 0; y < FONT_HEIGHT; y++)
-        for (int x = 0; x < FONT_WIDTH; x++)
-            pixels[y * FONT_WIDTH + x] =
-                mix(paper, ink, console_font[c - FONT_FIRST][y][x]);
-    display_draw(screen, pixels, FONT_WIDTH,
-                 (int)(MARGIN + at_column * FONT_WIDTH),
-                 (int)(MARGIN + at_row * FONT_HEIGHT), FONT_WIDTH,
-                 FONT_HEIGHT);
+    for (unsigned row = 0; row < height; row++)
+        for (unsigned column = 0; column < width; column++)
+            pixels[row * width + column] =
+                mix(paper, ink,
+                    console_font[c - FONT_FIRST][row / zoom][column / zoom]);
+    display_draw(screen, pixels, width, (int)x, (int)y, (int)width,
+                 (int)height);
 }
 
 static void new_line(void)
 {
-    column = 0;
-    if (row + 1 < rows) {
-        row++;
-        return;
-    }
-    if (first_page_only) {
+    unsigned height = FONT_HEIGHT * zoom;
+
+    x = MARGIN;
+    if (y + 2 * height <= bottom)
+        y += height;
+    else if (first_page_only)
         full = true;
-        return;
-    }
-    display_scroll(screen, FONT_HEIGHT, paper);
+    else
+        display_scroll(screen, (int)height, paper);
 }
 
 void console_write(const char *bytes, size_t n)
 {
+    unsigned width = FONT_WIDTH * zoom, tab = TAB * width;
+
     for (size_t i = 0; i < n && !full; i++) {
         unsigned char c = (unsigned char)bytes[i];
 
         if (c == '\n') {
             new_line();
         } else if (c == '\t') {
-            column += TAB - column % TAB;
+            x += tab - (x - MARGIN) % tab;
         } else if (c >= FONT_FIRST && c <= FONT_LAST) {
-            if (column >= columns)
+            if (x + width > line_end())
                 new_line();
-            draw(column++, row, c);
+            if (full)
+                return;
+            draw(c);
+            x += width;
         }
     }
 }

@@ -20,6 +20,7 @@ enum { LINE = 1024 };
 
 static struct log_text early, last;
 static struct log_text *text; /* NULL: `early`, still to be cleared */
+static uint64_t counted; /* bytes, since the start */
 static bool on_screen;
 
 static struct log_text *memory(void)
@@ -60,6 +61,7 @@ void klog_bytes(const char *bytes, size_t n)
 {
     serial_write(bytes, n);
     log_text_add(memory(), bytes, n);
+    counted += n;
     if (on_screen)
         console_write(bytes, n);
 }
@@ -94,8 +96,24 @@ void klog_screen_off(void) { on_screen = false; }
 void klog_screen_alarm(void)
 {
     on_screen = console_init();
-    if (on_screen)
+    if (on_screen) {
         console_alarm();
+        console_keep_corner();
+    }
+}
+
+void klog_large(bool large)
+{
+    if (on_screen)
+        console_large(large);
+}
+
+uint64_t klog_count(void) { return counted; }
+
+void klog_screen_qr(const struct qr *q)
+{
+    if (on_screen)
+        console_qr(q);
 }
 
 void klog_screen_flush(void)

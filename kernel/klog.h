@@ -4,7 +4,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Formats like printf (newlib's, no floats needed). Not for interrupt
  * handlers. */
@@ -24,5 +26,11 @@ void klog_screen_on(void);
 void klog_screen_off(void);
 /* A panic: the screen shows the log again, from a fresh page. */
 void klog_screen_alarm(void);
+/* On the screen of an alarm: big letters, for a line or so; a QR code. */
+void klog_large(bool large);
+struct qr;
+void klog_screen_qr(const struct qr *q);
+/* How many bytes were logged so far. */
+uint64_t klog_count(void);
 /* What was logged reaches the glass. */
 void klog_screen_flush(void);

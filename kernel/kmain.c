@@ -230,7 +230,8 @@ void kmain(const struct boot_info *boot)
     trap_init();
     read_options(boot);
     keep_log(boot);
-    klog("\nAerostat, started through %s\n", boot->protocol);
+    klog("\nAerostat, started through %s; F12 shows this log at any time\n",
+         boot->protocol);
     start_memory(boot);
     run_on_stack(vmm_new_stack(MAIN_STACK), boot);
 }

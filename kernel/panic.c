@@ -13,15 +13,20 @@
 #include "kernel/cpu.h"
 #include "kernel/klog.h"
 #include "kernel/layout.h"
+#include "kernel/log_text.h"
+#include "kernel/panic_digest.h"
 #include "kernel/power.h"
+#include "kernel/qr.h"
 #include "kernel/symbols.h"
 #include "kernel/trap.h"
 #include "kernel/vmm.h"
 
 enum { MAX_FRAMES = 40, LINE = 512 };
+enum { QR_TEXT = 700 };
 enum { EXIT_PANIC = 0x7f }; /* for QEMU's exit device */
 
 static int depth;
+static uint64_t said_before; /* bytes of the log */
 static void (*hook)(void);
 
 void panic_set_hook(void (*h)(void)) { hook = h; }
@@ -94,14 +99,35 @@ static void begin(const char *message)
         cpu_halt();
     }
     klog_screen_alarm();
+    said_before = klog_count();
+    klog_large(true);
     klog("\nAerostat has stopped: %s\n", message);
-    klog("What was saved is safe. A key on the keyboard starts again.\n\n");
+    klog_large(false);
+    klog("What was saved is safe. A key on the keyboard starts again.\n"
+         "The code on the right has this text, for a telephone's camera; the "
+         "next start keeps it (Hardware, Log of the last run).\n\n");
+}
+
+/* What was said since the panic began, without the leading zeros of addresses
+ * and what is only for people at the screen, as far as a camera can read it. */
+static void show_code(void)
+{
+    static struct qr code;
+    static char said[LOG_TEXT_BYTES], text[QR_TEXT];
+    uint64_t count = klog_count() - said_before;
+    size_t n = klog_copy(said, count < sizeof said ? count : sizeof said);
+
+    n = panic_digest(said, n, text, sizeof text);
+    if (qr_encode(&code, text, n) == 0)
+        klog_screen_qr(&code);
 }
 
 _Noreturn static void end(void)
 {
     if (hook)
         hook();
+    klog_screen_flush(); /* should the rest fail, this can be read */
+    show_code();
     klog_screen_flush();
     power_exit(EXIT_PANIC);
     power_reboot_on_key();

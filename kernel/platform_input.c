@@ -7,6 +7,7 @@
 #include "drivers/input.h"
 
 #include "drivers/keymap.h"
+#include "kernel/log_view.h"
 #include "kernel/platform_metal.h"
 #include "vm/platform.h"
 #include "vm/vm.h"
@@ -88,6 +89,8 @@ static void key(uint8_t usage, bool down)
         }
         return;
     }
+    if (down && log_view_key(usage))
+        return;
     name = key_name(usage);
     character = keymap_character(usage, held);
     if (!name)
@@ -168,7 +171,7 @@ bool platform_pump_input(void)
         any = true;
         if (e.type == INPUT_KEY)
             key(e.key.usage, e.key.down);
-        else
+        else if (!log_view_shown())
             pointer(&e);
     }
     return any;

@@ -24,6 +24,10 @@ bool platform_pump_input(void);
  * `now`. */
 void platform_flush_screen(bool now);
 void platform_move_pointer(int x, int y);
+/* The screen is somebody else's for a while; the desktop goes on drawing, to
+ * be seen again afterwards. False: there is no desktop, or no memory. */
+bool platform_cover_screen(void);
+void platform_uncover_screen(void);
 
 /* platform_hardware.c: devices for the image, unless `nohardware` is said.
  * Keeps `boot`. */

@@ -36,6 +36,53 @@ void plat_display_info(struct plat_display *d)
 
 void plat_display_want(uint32_t width, uint32_t height) {}
 
+/* --- the desktop behind something else --- */
+
+static uint32_t *covered; /* what the desktop would show; NULL: it does */
+static uint32_t covered_width, covered_height;
+
+bool platform_cover_screen(void)
+{
+    struct display *s = display_primary();
+
+    if (!s || !desktop_shown)
+        return false;
+    covered = malloc((size_t)s->width * s->height * sizeof *covered);
+    if (!covered)
+        return false;
+    covered_width = s->width;
+    covered_height = s->height;
+    memcpy(covered, s->shadow,
+           (size_t)s->width * s->height * sizeof *covered);
+    return true;
+}
+
+void platform_uncover_screen(void)
+{
+    struct display *s = display_primary();
+
+    if (!covered)
+        return;
+    display_draw(s, covered, covered_width, 0, 0, (int)covered_width,
+                 (int)covered_height);
+    free(covered);
+    covered = NULL;
+}
+
+static void draw_covered(const uint32_t *pixels, uint32_t pitch,
+                         int32_t left, int32_t top, int32_t right,
+                         int32_t bottom)
+{
+    if (right > (int32_t)covered_width)
+        right = (int32_t)covered_width;
+    if (bottom > (int32_t)covered_height)
+        bottom = (int32_t)covered_height;
+    for (int32_t y = top; y < bottom && left < right; y++)
+        memcpy(covered + (size_t)y * covered_width + left,
+               pixels + (size_t)y * (pitch / 4) + left,
+               (size_t)(right - left) * sizeof *covered);
+}
+
 void plat_display_show(const uint32_t *pixels, uint32_t pitch, int32_t left,
                        int32_t top, int32_t right, int32_t bottom)
 {
@@ -52,6 +99,10 @@ void plat_display_show(const uint32_t *pixels, uint32_t pitch, int32_t left,
              (unsigned long long)((pmm_total_bytes() - pmm_free_bytes()) >>
                                   20));
         display_fill(s, 0, 0, (int)s->width, (int)s->height, 0);
+    }
+    if (covered) {
+        draw_covered(pixels, pitch, left, top, right, bottom);
+        return;
     }
     display_draw(s, pixels + (size_t)top * (pitch / 4) + left, pitch / 4,
                  left, top, right - left, bottom - top);
@@ -88,7 +139,7 @@ void platform_move_pointer(int x, int y)
     struct display *s = display_primary();
 
     pointer_placed = true;
-    if (s)
+    if (s && !covered)
         display_move_cursor(s, x, y);
 }
 

@@ -1,6 +1,6 @@
 /*
  * test_log_text.c - the log's memory: what survives is known from what does
- * not.
+ * not. A panic's text for the QR code.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,9 +8,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernel/log_text.h"
+#include "kernel/panic_digest.h"
 
 static struct log_text text;
 
@@ -69,6 +71,47 @@ static void a_line_without_end_is_halved(void **state)
     assert_int_equal(text.used, LOG_TEXT_BYTES / 2 + 1);
 }
 
+static const char panic_text[] =
+    "\nAerostat has stopped: page fault\n"
+    "What was saved is safe. A key\nThe code on the right\n\n"
+    "rax 0000000000000001  rbx 0000000000000002  rcx 0000000000000003\n"
+    "rip ffffffff801247b4  flg 0000000000000246  cr2 0000000000000000  "
+    "err 0000000000000010\n"
+    "C stack:\n"
+    "  ffffffff801247b4 plat_idle+100\n"
+    "  ffffffff80000000 ?\n"
+    "Object>>foo\n";
+
+static void a_panic_is_shortened(void **state)
+{
+    static const char wanted[] =
+        "Aerostat has stopped: page fault\n"
+        "rip ffffffff801247b4\ncr2 0\nerr 10\n"
+        "C stack:\nplat_idle+100\nffffffff80000000 ?\nObject>>foo\n";
+    char out[300];
+    size_t n = panic_digest(panic_text, strlen(panic_text), out, sizeof out);
+
+    assert_int_equal(n, strlen(wanted));
+    assert_memory_equal(out, wanted, n);
+    n = panic_digest(panic_text, strlen(panic_text), out, 40);
+    assert_int_equal(n, 33);
+    assert_memory_equal(out, wanted, n);
+}
+
+/* Cut anywhere, into any room (ASan looks). */
+static void a_panic_cut_short_is_survived(void **state)
+{
+    for (size_t n = 0; n < sizeof panic_text; n++) {
+        char *copy = malloc(n ? n : 1), *out = malloc(60);
+
+        memcpy(copy, panic_text, n);
+        assert_true(panic_digest(copy, n, out, 60) <= 60);
+        assert_int_equal(panic_digest(copy, n, out, 0), 0);
+        free(copy);
+        free(out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -76,6 +119,8 @@ int main(void)
         cmocka_unit_test(every_bit_counts),
         cmocka_unit_test(a_full_one_forgets_whole_lines),
         cmocka_unit_test(a_line_without_end_is_halved),
+        cmocka_unit_test(a_panic_is_shortened),
+        cmocka_unit_test(a_panic_cut_short_is_survived),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,102 @@
+"""When it goes wrong: the panic's QR code, the log kept across a warm start,
+the log on a key."""
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from machine import BUILD, Machine, pvh  # noqa: E402
+
+IMAGE = os.path.join(BUILD, "aerostat.image")
+F12, PAGE = "f12", "pgup"
+
+
+def desktop(name, args=None):
+    m = Machine(args or pvh(IMAGE, stays=True), name=name)
+    m.prompt()
+    m.until("World notNil", "true")
+    return m
+
+
+def same(one, other):
+    with open(one, "rb") as a, open(other, "rb") as b:
+        return a.read() == b.read()
+
+
+def panic(m):
+    m.ask("(Delay forMilliseconds: 1500) wait")  # the serial line rests
+    m.qmp("inject-nmi")
+    m.expect(r"Aerostat has stopped: non-maskable interrupt")
+    m.expect(r">>\S+")
+
+
+@pytest.mark.skipif(not shutil.which("zbarimg"),
+                    reason="zbarimg (Debian package zbar-tools) is missing")
+@pytest.mark.parametrize("size", ["1280x800", "800x600", "1920x1080"])
+def test_a_camera_reads_the_panic(size):
+    with desktop("panic-code-" + size, [
+            "-kernel", os.path.join(BUILD, "kernel.elf"), "-initrd", IMAGE,
+            "-append", "video=" + size]) as m:
+        panic(m)
+        text = ""
+        for _ in range(20):
+            m._drain(0.5)
+            picture = m.screenshot("panic-code-" + size)
+            text = subprocess.run(
+                ["zbarimg", "-q", "--raw", picture], stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL, text=True).stdout
+            if text:
+                break
+        assert text.startswith("Aerostat has stopped: non-maskable "
+                               "interrupt\nrip ffffffff8"), text
+        assert "vm_run+" in text and ">>" in text, text
+
+
+def test_the_log_outlives_a_panic():
+    with desktop("last-log") as m:
+        m.qmp("set-action", reboot="reset")
+        assert m.ask("Machine current describe: 'lastlog'") == "nil"
+        panic(m)
+        start = len(m.log)
+        m.key("a")
+        m.expect(r"aerostat> \Z", start=start)
+        m.until("World notNil", "true")
+        last = "(Machine current describe: 'lastlog') includesSubstring: "
+        assert m.ask(last + "'non-maskable interrupt'") == "true"
+        assert m.ask(last + "'F12 shows this log'") == "true"
+        assert m.ask("((Machine current describe: 'log') includesSubstring: "
+                     "'non-maskable')") == "false"
+        m.key(F12)
+        m.key("tab")
+        m.ask("(Delay forMilliseconds: 500) wait")
+        m.screenshot("last-log-tab")
+
+
+def test_the_log_on_a_key():
+    with desktop("log-key") as m:
+        m.ask("(Delay forMilliseconds: 1500) wait")
+        before = m.screenshot("log-key-before")
+        m.key(F12)
+        m.ask("(Delay forMilliseconds: 300) wait")
+        log = m.screenshot("log-key-log")
+        assert not same(before, log)
+        m.ask("1 to: 60 do: [:i | Transcript show: i printString; cr]. "
+              "Transcript flush. (Delay forMilliseconds: 300) wait")
+        # the desktop draws behind it, keys do not reach it
+        m.ask("WorldMorph current defer: [Workspace open]")
+        m.until("(World windowNamed: 'Workspace') notNil", "true")
+        m.key("x")
+        m.key(PAGE)
+        m.ask("(Delay forMilliseconds: 300) wait")
+        assert m.ask("(World windowNamed: 'Workspace') codePane string") \
+            == "''"
+        m.screenshot("log-key-page")
+        m.key(F12)
+        m.ask("(Delay forMilliseconds: 500) wait")
+        assert not same(before, m.screenshot("log-key-after"))
+        m.ask("WorldMorph current defer: [(World windowNamed: 'Workspace') "
+              "closeNow]")
+        m.key("x")
