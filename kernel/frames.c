@@ -27,15 +27,27 @@ static uint64_t clipped_end(const struct frames *f, uint64_t first,
     return n > f->count - first ? f->count : first + n;
 }
 
+/* The bits of word `w` that lie in [first, end). */
+static uint64_t mask_of(uint64_t w, uint64_t first, uint64_t end)
+{
+    uint64_t mask = UINT64_MAX;
+
+    if (first > w * 64)
+        mask <<= first - w * 64;
+    if (end < w * 64 + 64)
+        mask &= (1ull << (end - w * 64)) - 1;
+    return mask;
+}
+
 void frames_release(struct frames *f, uint64_t first, uint64_t n)
 {
     uint64_t end = clipped_end(f, first, n);
 
-    for (uint64_t i = first; i < end; i++) {
-        if (!in_use(f, i))
-            continue;
-        f->bits[i / 64] &= ~(1ull << i % 64);
-        f->free++;
+    for (uint64_t w = first / 64; w * 64 < end && first < end; w++) {
+        uint64_t mask = f->bits[w] & mask_of(w, first, end);
+
+        f->bits[w] &= ~mask;
+        f->free += (uint64_t)__builtin_popcountll(mask);
     }
 }
 
@@ -43,12 +55,25 @@ void frames_reserve(struct frames *f, uint64_t first, uint64_t n)
 {
     uint64_t end = clipped_end(f, first, n);
 
-    for (uint64_t i = first; i < end; i++) {
-        if (in_use(f, i))
-            continue;
-        f->bits[i / 64] |= 1ull << i % 64;
-        f->free--;
+    for (uint64_t w = first / 64; w * 64 < end && first < end; w++) {
+        uint64_t mask = ~f->bits[w] & mask_of(w, first, end);
+
+        f->bits[w] |= mask;
+        f->free -= (uint64_t)__builtin_popcountll(mask);
     }
+}
+
+uint64_t frames_free_from(const struct frames *f, uint64_t from, uint64_t *n)
+{
+    uint64_t first = from, end;
+
+    while (first < f->count && in_use(f, first))
+        first = f->bits[first / 64] == UINT64_MAX ? (first / 64 + 1) * 64
+                                                  : first + 1;
+    for (end = first; end < f->count && !in_use(f, end);)
+        end = !f->bits[end / 64] ? (end / 64 + 1) * 64 : end + 1;
+    *n = first < f->count ? end - first : 0;
+    return first;
 }
 
 uint64_t frames_alloc(struct frames *f)

@@ -24,6 +24,9 @@ void frames_init(struct frames *f, uint64_t *bits, uint64_t count);
  * harmless. */
 void frames_release(struct frames *f, uint64_t first, uint64_t n);
 void frames_reserve(struct frames *f, uint64_t first, uint64_t n);
+/* The first free frame from `from` on, and how many neighbours are free, too;
+ * *n is 0: there is none. */
+uint64_t frames_free_from(const struct frames *f, uint64_t from, uint64_t *n);
 /* Any free frame, or NO_FRAME. */
 uint64_t frames_alloc(struct frames *f);
 /* `n` neighbours whose first is a multiple of `align` and whose last is

@@ -15,6 +15,7 @@
  *   without=NAME,... drivers to leave out (drivers/drivers.def)
  *   nomsi            interrupts by lines only, none by messages
  *   nohardware       no primitives for drivers in Smalltalk
+ *   memtest          test the memory and nothing else
  *   stats            the VM prints its counters at the end
  *   exit=isa         leave through QEMU's isa-debug-exit
  */
@@ -36,6 +37,7 @@
 #include "kernel/irq.h"
 #include "kernel/klog.h"
 #include "kernel/layout.h"
+#include "kernel/memory_test.h"
 #include "kernel/panic.h"
 #include "kernel/pci.h"
 #include "kernel/platform_metal.h"
@@ -64,6 +66,9 @@ static void read_options(const struct boot_info *boot)
     line[n++] = ' ';
     fwcfg_arguments(line + n, sizeof line - n);
     cmdline_parse(&options, line);
+    value = cmdline_get(&options, "without");
+    if (value)
+        drivers_leave_out(value);
     value = cmdline_get(&options, "exit");
     if (value && value[0] == 'i')
         power_use_exit_device();
@@ -143,10 +148,7 @@ static bool nobody_watches(void)
 static void start_devices(void)
 {
     const char *layout = cmdline_get(&options, "keymap");
-    const char *without = cmdline_get(&options, "without");
 
-    if (without)
-        drivers_leave_out(without);
     if (cmdline_get(&options, "nomsi"))
         pci_no_messages();
 
@@ -204,6 +206,8 @@ _Noreturn static void run(const struct boot_info *boot)
     check_memory();
     clock_init();
     start_interrupts();
+    if (cmdline_get(&options, "memtest"))
+        memory_test();
     start_devices();
     platform_init(boot, &options);
     platform_hardware_init(boot, &options);

@@ -154,6 +154,14 @@ void pmm_free_range(uint64_t start, uint64_t bytes)
         frames_release(&frames, first, end - first);
 }
 
+uint64_t pmm_free_from(uint64_t from, uint64_t *bytes)
+{
+    uint64_t n, frame = frames_free_from(&frames, page_up(from), &n);
+
+    *bytes = n * PAGE_SIZE;
+    return frame * PAGE_SIZE;
+}
+
 void pmm_prefer_high(void)
 {
     if (frames.count > FOUR_GIB / PAGE_SIZE)

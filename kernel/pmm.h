@@ -19,6 +19,8 @@ void pmm_free(uint64_t page);
 uint64_t pmm_alloc_run(uint64_t pages, uint64_t limit);
 /* Gives a range back, a module's for instance (whole pages inside it). */
 void pmm_free_range(uint64_t start, uint64_t bytes);
+/* The first free range from an address on; *bytes is 0: there is none. */
+uint64_t pmm_free_from(uint64_t from, uint64_t *bytes);
 /* From now on single pages come from above 4 GiB first, where there is
  * memory: the low ones are for devices. */
 void pmm_prefer_high(void);

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -100,3 +101,42 @@ def test_the_log_on_a_key():
         m.ask("WorldMorph current defer: [(World windowNamed: 'Workspace') "
               "closeNow]")
         m.key("x")
+
+
+def test_memory_test():
+    """A pass over all that is free, progress on the screen, Esc restarts."""
+    with Machine(["-kernel", os.path.join(BUILD, "kernel.elf"), "-initrd",
+                  IMAGE, "-append", "memtest"], memory=96,
+                 name="memory-test") as m:
+        time.sleep(1.5)
+        m.screenshot("memory-test")
+        m.expect("memory test: pass 1, 0 words wrong")
+        m.key("esc")
+        assert m.wait(20) == 0
+
+
+def test_safe_mode_needs_no_more_than_a_pc_had():
+    """The words of the boot menu's entry are drivers that exist; the screen
+    is the boot loader's, input PS/2, interrupts lines."""
+    with open(os.path.join(BUILD, "..", "iso", "grub.cfg")) as f:
+        words = f.read().split("safe mode")[1].split("aerostat ")[1]
+    words = words.split("}")[0].replace("\\\n", " ").split()
+    with open(os.path.join(BUILD, "..", "drivers", "drivers.def")) as f:
+        known = f.read()
+    for name in words[1].split("=")[1].split(","):
+        assert "DRIVER(%s)" % name in known, name
+    with Machine(["-cdrom", os.path.join(BUILD, "aerostat.iso"),
+                  "-fw_cfg", "name=opt/aerostat/args,string=" +
+                  ",,".join(" ".join(words).split(",")),
+                  "-device", "qemu-xhci", "-device", "usb-tablet"],
+                 name="safe-mode") as m:
+        m.prompt()
+        m.until("World notNil", "true")
+        log = m.text()
+        for name in words[1].split("=")[1].split(","):
+            assert "%s: left out, as asked" % name in log, name
+        assert "boot loader's" in log and "Bochs" not in log
+        assert "message" not in m.ask("Machine current describe: "
+                                      "'interrupts'")
+        m.move_to(300, 200)
+        m.until("EventSensor default position", "300@200")

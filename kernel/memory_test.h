@@ -1,0 +1,8 @@
+/*
+ * memory_test.h - the memory that nobody uses, written and read again and
+ * again.
+ */
+#pragma once
+
+/* Until Esc, which starts the machine anew. */
+_Noreturn void memory_test(void);
