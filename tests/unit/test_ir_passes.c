@@ -217,6 +217,22 @@ static void tests_of_known_classes_are_constants(void **state)
     assert_int_equal(returned->inputs[0]->value, int_oop(2));
 }
 
+/* What is of class True is known as well as the constant is. */
+static void true_is_a_true(void **state)
+{
+    oop yes = vm->heap.true_, no = vm->heap.false_;
+    struct ir_node *a = guard(g->entry, IR_GUARD_CLASS, argument(0)), *x, *y;
+
+    a->index = (int32_t)class_index_of(yes);
+    a->class_index = class_index_of(yes);
+    x = add(g->entry, IR_IDENTICAL, a, ir_constant(g, yes));
+    y = add(g->entry, IR_IDENTICAL, a, ir_constant(g, no));
+    answer(g->entry, add(g->entry, IR_IDENTICAL, x, y));
+    run(ir_infer_types);
+    assert_int_equal(returned->inputs[0]->value,
+                     class_index_of(yes) == class_index_of(no) ? yes : no);
+}
+
 static void constants_are_calculated(void **state)
 {
     struct ir_node *most = ir_constant(g, int_oop(SMALLINT_MAX));
@@ -379,6 +395,7 @@ int main(void)
         TEST(a_counter_is_an_integer),
         TEST(one_input_may_spoil_it),
         TEST(tests_of_known_classes_are_constants),
+        TEST(true_is_a_true),
         TEST(constants_are_calculated),
         TEST(an_overflow_is_not_calculated),
         TEST(a_guard_is_made_once),

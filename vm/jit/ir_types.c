@@ -136,7 +136,19 @@ static enum answer is_type(const struct ir_node *n, enum ir_type type)
     return f.type == TYPE_ANY ? UNKNOWN : f.type == type;
 }
 
-static enum answer are_identical(const struct ir_node *a,
+/* A Boolean may also be known as the instance of its class. */
+static bool may_be_boolean(const struct ir_graph *g, struct fact f)
+{
+    const struct heap *h = &g->vm->heap;
+
+    return f.type == TYPE_BOOLEAN ||
+           (f.type == TYPE_CLASS &&
+            (f.class_index == class_index_of(h->true_) ||
+             f.class_index == class_index_of(h->false_)));
+}
+
+static enum answer are_identical(const struct ir_graph *g,
+                                 const struct ir_node *a,
                                  const struct ir_node *b)
 {
     struct fact x = fact_of(a), y = fact_of(b);
@@ -147,7 +159,9 @@ static enum answer are_identical(const struct ir_node *a,
         return a->value == b->value;
     if (x.type == TYPE_ANY || y.type == TYPE_ANY || same_fact(x, y))
         return UNKNOWN;
-    return NO;
+    if (b->op == IR_CONST && may_be_boolean(g, x))
+        return is_of_class(g, a, heap_class_index(b->value));
+    return may_be_boolean(g, x) && may_be_boolean(g, y) ? UNKNOWN : NO;
 }
 
 static bool holds(enum cond cond, int64_t a, int64_t b)
@@ -184,7 +198,7 @@ static enum answer test(const struct ir_graph *g, const struct ir_node *n)
         return is_of_class(g, n->inputs[0], (uint32_t)n->index);
     case IR_IS_INT: return is_type(n->inputs[0], TYPE_INT);
     case IR_IDENTICAL:
-        same = are_identical(n->inputs[0], n->inputs[1]);
+        same = are_identical(g, n->inputs[0], n->inputs[1]);
         if (same == UNKNOWN || n->cond != IF_NOT_EQUAL)
             return same;
         return same == YES ? NO : YES;
