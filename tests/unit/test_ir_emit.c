@@ -442,7 +442,7 @@ static uint32_t chance(uint32_t n)
     return (random_state >> 8) % n;
 }
 
-enum { MAX_KNOWN = 14 };
+enum { MAX_KNOWN = 10 };
 struct known { /* values that are computed at this point */
     struct ir_node *ints[MAX_KNOWN], *doubles[MAX_KNOWN];
     unsigned num_ints, num_doubles;
@@ -677,7 +677,7 @@ static struct ir_block *some_blocks(struct ir_block *b, struct known *k,
     unsigned n = 1 + chance(3);
 
     add_some(b, k);
-    while (n-- > 0 && depth < 3) {
+    while (n-- > 0 && depth < 2) {
         b = chance(2) ? add_choice(b, k, depth) : add_loop(b, k, depth);
         add_some(b, k);
     }
@@ -897,7 +897,7 @@ static void random_graphs(void **state)
     uint32_t seed = first ? (uint32_t)atoi(first) : 1, i;
     unsigned refused = 0;
 
-    for (i = 0; i < (first ? 1 : 150); i++) {
+    for (i = 0; i < (first ? 1 : 300); i++) {
         vm->options.stress_gc = i & 1;
         refused += !check_random(seed + i);
         jit_flush(vm);
