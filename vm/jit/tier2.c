@@ -270,7 +270,3 @@ void tier2_forget_method(struct vm *vm, oop method)
 }
 
 void tier2_forget_all(struct vm *vm) { forget_where(vm, always, 0); }
-
-/* --- until the parts are there --- */
-
-__attribute__((weak)) void ir_unbox_floats(struct ir_graph *g) {}
