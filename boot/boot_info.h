@@ -33,6 +33,12 @@ struct boot_module {
 struct boot_framebuffer {
     uint64_t address; /* physical; 0: none that we can draw on */
     uint32_t width, height, pitch;
+    uint8_t bits; /* of a pixel */
+    /* Lowest bit and number of bits of red, green and blue; 0 bits of each:
+     * the loader does not tell. */
+    struct {
+        uint8_t at, bits;
+    } red, green, blue;
 };
 
 struct boot_info {

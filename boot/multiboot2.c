@@ -37,6 +37,8 @@ struct mb2_framebuffer {
     uint64_t address;
     uint32_t pitch, width, height;
     uint8_t bpp, type;
+    uint16_t reserved;
+    uint8_t fields[6]; /* of red, green, blue: lowest bit, bits */
 };
 
 static void read_memory_map(struct boot_info *b, const struct mb2_tag *t)
@@ -60,11 +62,18 @@ static void read_framebuffer(struct boot_info *b, const struct mb2_tag *t)
 {
     const struct mb2_framebuffer *f = (const void *)t;
 
-    if (f->type != FRAMEBUFFER_RGB || f->bpp != 32 || !f->address)
+    if (f->type != FRAMEBUFFER_RGB || !f->address)
         return;
     b->framebuffer = (struct boot_framebuffer){
-        f->address, f->width, f->height, f->pitch,
+        f->address, f->width, f->height, f->pitch, f->bpp,
+        { 0 }, { 0 }, { 0 },
     };
+    if (t->size < offsetof(struct mb2_framebuffer, fields) +
+                      sizeof f->fields)
+        return;
+    memcpy(&b->framebuffer.red, f->fields, 2);
+    memcpy(&b->framebuffer.green, f->fields + 2, 2);
+    memcpy(&b->framebuffer.blue, f->fields + 4, 2);
 }
 
 static void read_rsdp(struct boot_info *b, const struct mb2_tag *t)

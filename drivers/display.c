@@ -10,6 +10,19 @@
 #include <string.h>
 
 static struct display *primary;
+static void (*on_change)(void);
+static struct mode named;
+
+static void tell(void)
+{
+    if (on_change)
+        on_change();
+}
+
+void display_on_change(void (*changed)(void)) { on_change = changed; }
+void display_name_mode(struct mode m) { named = m; }
+struct mode display_named_mode(void) { return named; }
+struct display *display_primary(void) { return primary; }
 
 int display_register(struct display *d)
 {
@@ -18,12 +31,24 @@ int display_register(struct display *d)
     d->cursor.pixels = calloc(CURSOR_MAX * CURSOR_MAX, sizeof *d->shadow);
     if (!d->shadow || !d->line || !d->cursor.pixels)
         return -ENOMEM;
-    if (!primary)
+    if (!primary) {
         primary = d;
+        tell();
+    }
     return 0;
 }
 
-struct display *display_primary(void) { return primary; }
+int display_take_over(struct display *d)
+{
+    struct display *old = primary;
+    int error = display_register(d);
+
+    if (!error && old) {
+        primary = d;
+        tell();
+    }
+    return error;
+}
 
 /* --- rectangles --- */
 
@@ -183,6 +208,69 @@ void display_flush(struct display *d)
             d->ops->done(d, r);
     }
     d->dirty_count = 0;
+}
+
+/* --- modes --- */
+
+unsigned display_modes(const struct display *d, struct mode list[MODES_MAX])
+{
+    if (!d->set_mode)
+        return 0;
+    return modes_offer(&d->limits,
+                       (struct mode){ d->edid.width, d->edid.height },
+                       (struct mode){ d->width, d->height }, list);
+}
+
+/* The part of the picture that both sizes have. */
+static void keep_picture(const struct display *d, struct mode m,
+                         uint32_t *to)
+{
+    uint32_t width = m.width < d->width ? m.width : d->width;
+    uint32_t height = m.height < d->height ? m.height : d->height;
+
+    for (uint32_t y = 0; y < height; y++)
+        memcpy(to + (size_t)y * m.width, d->shadow + (size_t)y * d->width,
+               width * sizeof *to);
+}
+
+static void adopt(struct display *d, struct mode m, uint32_t *shadow,
+                  uint32_t *line)
+{
+    keep_picture(d, m, shadow);
+    free(d->shadow);
+    free(d->line);
+    d->shadow = shadow;
+    d->line = line;
+    d->width = m.width;
+    d->height = m.height;
+    d->dirty_count = 0;
+    mark_dirty(d, clip(d, 0, 0, (int)m.width, (int)m.height));
+}
+
+int display_set_mode(struct display *d, struct mode m)
+{
+    uint32_t *shadow, *line;
+    int error = -ENOMEM;
+
+    if (!d->set_mode)
+        return -ENOTSUP;
+    if (!mode_fits(&d->limits, m))
+        return -EINVAL;
+    if (mode_same(m, (struct mode){ d->width, d->height }))
+        return 0;
+    shadow = calloc((size_t)m.width * m.height, sizeof *shadow);
+    line = calloc(m.width, sizeof *line);
+    if (shadow && line)
+        error = d->set_mode(d, m);
+    if (error) {
+        free(shadow);
+        free(line);
+        return error;
+    }
+    adopt(d, m, shadow, line);
+    if (d == primary)
+        tell();
+    return 0;
 }
 
 /* --- pointer --- */

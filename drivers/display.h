@@ -10,6 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "drivers/edid.h"
+#include "drivers/modes.h"
+
 struct rect {
     int left, top, right, bottom; /* right and bottom exclusive */
 };
@@ -29,8 +32,12 @@ enum { DISPLAY_DIRTY_MAX = 16, CURSOR_MAX = 128 };
 struct display {
     const char *name;
     const struct display_ops *ops;
-    void *driver; /* the driver's own */
     uint32_t width, height;
+    struct edid edid; /* the monitor; all 0: unknown */
+    /* Sets a mode within `limits`: 0 or a negative errno, and the old one
+     * stays. Called by display_set_mode; NULL: there is only one mode. */
+    int (*set_mode)(struct display *d, struct mode m);
+    struct mode_limits limits;
     /* the rest belongs to display.c */
     uint32_t *shadow, *line; /* line: one row, while composing */
     struct rect dirty[DISPLAY_DIRTY_MAX];
@@ -42,10 +49,28 @@ struct display {
     } cursor;
 };
 
-/* Takes a device with name, ops, width and height set. 0 or -ENOMEM. */
+/* Takes a device with all that is the driver's set. 0 or -ENOMEM. */
 int display_register(struct display *d);
-/* The screen in use: the first that registered; NULL: none. */
+/* The same for a device that drives the primary screen better than who
+ * registered it. */
+int display_take_over(struct display *d);
+/* The screen in use: the first that registered, unless it was taken over;
+ * NULL: none. */
 struct display *display_primary(void);
+/* `changed` is called when the primary screen is another one or has another
+ * size; in the place of who was told before. */
+void display_on_change(void (*changed)(void));
+
+/* The mode that the user named, which drivers start with if they can. */
+void display_name_mode(struct mode m);
+struct mode display_named_mode(void);
+/* Sizes that display_set_mode knows; answers how many. None if the screen
+ * has only the one. */
+unsigned display_modes(const struct display *d, struct mode list[MODES_MAX]);
+/* The picture stays at its place as far as there is room. 0, -EINVAL: beyond
+ * the limits, -ENOTSUP, -ENOMEM or the driver's error; then the old mode
+ * stays. */
+int display_set_mode(struct display *d, struct mode m);
 
 /* Into the shadow copy, clipped; shown at the next flush. */
 void display_fill(struct display *d, int x, int y, int w, int h,

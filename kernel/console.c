@@ -16,6 +16,7 @@ enum colour {
 };
 
 static struct display *screen;
+static uint32_t width, height; /* that it had */
 static uint32_t paper = PAPER, ink = INK;
 /* Where the next character goes, in pixels; lines end at `right`, or beside
  * the QR code's corner before it. */
@@ -40,12 +41,17 @@ static void measure(void)
 
 bool console_init(void)
 {
-    if (!screen) {
-        screen = display_primary();
-        if (screen)
-            measure();
+    struct display *now = display_primary();
+
+    if (!now)
+        return false;
+    if (now != screen || now->width != width || now->height != height) {
+        screen = now;
+        width = now->width;
+        height = now->height;
+        measure();
     }
-    return screen != NULL;
+    return true;
 }
 
 void console_page(void)

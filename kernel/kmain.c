@@ -9,7 +9,7 @@
  *   image.args=...   the rest of the line, for the image
  *   headless         tell the image that nobody watches (image.args does too)
  *   mem=SIZE         use no more memory than that
- *   video=WxH        size of a screen that the kernel programs itself
+ *   mode=WxH         size of the screen, where it can be chosen
  *   keymap=NAME      keyboard layout
  *   tz=MINUTES       east of UTC; the battery clock runs in UTC
  *   without=NAME,... drivers to leave out (drivers/drivers.def)
@@ -23,7 +23,6 @@
 #include <string.h>
 
 #include "boot/boot_info.h"
-#include "drivers/bochs.h"
 #include "drivers/display.h"
 #include "drivers/driver.h"
 #include "drivers/framebuffer.h"
@@ -111,22 +110,38 @@ static void start_memory(const struct boot_info *boot)
          (unsigned long long)(pmm_free_bytes() / MIB));
 }
 
-/* The boot loader's screen, or one that we can program ourselves. */
+static void take_boot_screen(const struct boot_framebuffer *f)
+{
+    struct framebuffer screen = {
+        f->address, f->width, f->height, f->pitch, pixels_usual(f->bits),
+    };
+
+    if (f->red.bits)
+        screen.format = (struct pixel_format){
+            f->bits, { f->red.at, f->red.bits },
+            { f->green.at, f->green.bits }, { f->blue.at, f->blue.bits },
+        };
+    if (f->address && framebuffer_register("boot loader's", &screen))
+        klog("screen: the boot loader's cannot be used\n");
+}
+
+/* The boot loader's screen, or one that we can program ourselves; another
+ * may take its place later. */
 static void start_screen(const struct boot_info *boot)
 {
-    const struct boot_framebuffer *f = &boot->framebuffer;
-    const char *mode = cmdline_get(&options, "video");
-    unsigned width, height;
+    const char *text = cmdline_get(&options, "mode");
+    struct mode mode;
 
-    if (mode && sscanf(mode, "%ux%u", &width, &height) == 2)
-        bochs_want_mode(width, height);
-    if (f->address)
-        framebuffer_register("boot loader's", f->address, f->width,
-                             f->height, f->pitch);
+    if (text && mode_parse(text, &mode))
+        display_name_mode(mode);
+    else if (text)
+        klog("screen: mode=%s is no size\n", text);
+    take_boot_screen(&boot->framebuffer);
     acpi_init(boot);
     pci_init();
     drivers_probe(true);
     klog_screen_on();
+    display_on_change(klog_screen_on);
 }
 
 static void start_interrupts(void)

@@ -16,7 +16,8 @@ enum { WHEEL_NOTCH = 120, ABSOLUTE_RANGE = 65536 };
 
 static unsigned held = KEY_NUM_LOCK; /* enum key_modifier, locks included */
 static uint8_t keys_down[32];        /* a bit for each usage */
-static int pointer_x = -1, pointer_y;
+static int pointer_x, pointer_y;
+static bool placed; /* before, the pointer is in the middle */
 static uint8_t buttons;
 
 static int vm_modifiers(void)
@@ -114,12 +115,25 @@ static int vm_buttons(uint8_t b)
            (b & INPUT_RIGHT ? VM_BUTTON_BLUE : 0);
 }
 
+void platform_keep_pointer(void)
+{
+    struct plat_display d;
+
+    if (!placed)
+        return;
+    plat_display_info(&d);
+    pointer_x = clamp(pointer_x, (int)d.width);
+    pointer_y = clamp(pointer_y, (int)d.height);
+    platform_move_pointer(pointer_x, pointer_y);
+}
+
 static void move_pointer(const struct input_event *e)
 {
     struct plat_display d;
 
     plat_display_info(&d);
-    if (pointer_x < 0) {
+    if (!placed) {
+        placed = true;
         pointer_x = (int)d.width / 2;
         pointer_y = (int)d.height / 2;
     }
@@ -130,9 +144,7 @@ static void move_pointer(const struct input_event *e)
         pointer_x += e->pointer.x;
         pointer_y += e->pointer.y;
     }
-    pointer_x = clamp(pointer_x, (int)d.width);
-    pointer_y = clamp(pointer_y, (int)d.height);
-    platform_move_pointer(pointer_x, pointer_y);
+    platform_keep_pointer();
 }
 
 static void pointer(const struct input_event *e)

@@ -20,6 +20,8 @@ const char *platform_image_path(void);
 /* platform_input.c: moves waiting input to the VM's event queue; true if
  * there was any. */
 bool platform_pump_input(void);
+/* The same: brings the pointer back onto a screen that became smaller. */
+void platform_keep_pointer(void);
 /* platform_screen.c: shows what changed, at most 60 times a second unless
  * `now`. */
 void platform_flush_screen(bool now);

@@ -11,6 +11,7 @@
 #include "kernel/platform_metal.h"
 #include "kernel/pmm.h"
 #include "vm/platform.h"
+#include "vm/vm.h"
 
 enum { FRAME_USECS = 16000 };
 /* A machine without a screen still answers a size: images divide by it. */
@@ -18,20 +19,46 @@ enum { NO_SCREEN_WIDTH = 1024, NO_SCREEN_HEIGHT = 768 };
 
 static bool desktop_shown, pointer_placed;
 
-/* Monitors do not say how large they are; tall ones are taken for dense. */
-static uint32_t scale_for(uint32_t height)
-{
-    return height >= 2800 ? 300 : height >= 2000 ? 200
-           : height >= 1400 ? 150 : 100;
-}
-
 void plat_display_info(struct plat_display *d)
 {
     struct display *s = display_primary();
 
     d->width = s ? s->width : NO_SCREEN_WIDTH;
     d->height = s ? s->height : NO_SCREEN_HEIGHT;
-    d->scale_percent = scale_for(d->height);
+    d->scale_percent = modes_scale(s ? &s->edid : NULL,
+                                   (struct mode){ d->width, d->height });
+}
+
+bool plat_display_mode(unsigned index, uint32_t *width, uint32_t *height)
+{
+    struct display *s = display_primary();
+    struct mode modes[MODES_MAX];
+
+    if (!s || index >= display_modes(s, modes))
+        return false;
+    *width = modes[index].width;
+    *height = modes[index].height;
+    return true;
+}
+
+int plat_display_set(uint32_t width, uint32_t height)
+{
+    struct display *s = display_primary();
+
+    return s && !display_set_mode(s, (struct mode){ width, height }) ? 0 : -1;
+}
+
+/* The image is told as if it had a window. */
+static void screen_changed(void)
+{
+    struct plat_display d;
+    struct vm_event e = { VM_EVENT_WINDOW, { VM_WINDOW_RESIZED } };
+
+    plat_display_info(&d);
+    e.arg[3] = (int32_t)d.width;
+    e.arg[4] = (int32_t)d.height;
+    platform_keep_pointer();
+    vm_post_event(&e);
 }
 
 void plat_display_want(uint32_t width, uint32_t height) {}
@@ -93,6 +120,7 @@ void plat_display_show(const uint32_t *pixels, uint32_t pitch, int32_t left,
     if (!desktop_shown) {
         desktop_shown = true;
         klog_screen_off();
+        display_on_change(screen_changed);
         klog("desktop: %llu ms after the kernel's entry, "
              "%llu MiB of memory in use\n",
              (unsigned long long)(clock_usecs() / 1000),

@@ -4,6 +4,7 @@
  *   0 .. 2^47           the VM: image, new space, code (plat_reserve)
  *   ffff8000'00000000   all RAM, page for page (phys_to_virt)
  *   ffffc000'00000000   device registers, frame buffer
+ *   ffffc800'00000000   pictures of virtio-gpu (two)
  *   ffffd000'00000000   newlib's heap (sbrk)
  *   ffffe000'00000000   stacks, an unmapped page under each
  *   ffffffff'80000000   the kernel, at its physical address plus this
@@ -17,6 +18,8 @@
 #define PAGE_SIZE 4096ull
 #define DIRECT_BASE 0xffff800000000000ull
 #define DEVICE_BASE 0xffffc00000000000ull
+#define GPU_BASE 0xffffc80000000000ull
+#define GPU_SPAN 0x40000000ull
 #define SBRK_BASE 0xffffd00000000000ull
 #define STACK_BASE 0xffffe00000000000ull
 #define KERNEL_BASE 0xffffffff80000000ull

@@ -39,7 +39,11 @@ UNIT_EXTRA_test_grow := kernel/grow.c kernel/gpt.c kernel/partition.c \
   kernel/store.c drivers/block.c
 UNIT_EXTRA_test_partition := kernel/partition.c drivers/block.c
 
-UNIT_NO_VM += test_virtio test_virtio_input
+UNIT_NO_VM += test_virtio test_virtio_input test_pixels test_edid test_modes
+UNIT_EXTRA_test_pixels := drivers/pixels.c
+UNIT_EXTRA_test_edid := drivers/edid.c
+UNIT_EXTRA_test_modes := drivers/modes.c
+UNIT_EXTRA_fuzz_edid := drivers/edid.c drivers/modes.c
 UNIT_EXTRA_test_virtio_input := drivers/input.c drivers/keymap.c \
   kernel/work.c
 

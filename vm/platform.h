@@ -126,6 +126,12 @@ struct plat_display {
 void plat_display_info(struct plat_display *d);
 /* Asks for a window of that size (hosted); a no-op where the size is given. */
 void plat_display_want(uint32_t width, uint32_t height);
+/* Size `index` that the screen can be set to, the smallest first; false past
+ * the end, and where the size is a window's. */
+bool plat_display_mode(unsigned index, uint32_t *width, uint32_t *height);
+/* Sets one of them: 0, and VM_WINDOW_RESIZED follows; or -1, and the old one
+ * stays. */
+int plat_display_set(uint32_t width, uint32_t height);
 /* Shows a rectangle of a 32-bit XRGB picture of `pitch` bytes a row, whose
  * pixel (0,0) is the screen's. The rectangle lies within the picture; the
  * platform clips it to the screen. May be deferred to the next plat_poll. A

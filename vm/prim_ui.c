@@ -31,6 +31,37 @@ int prim_screen_size(struct vm *vm, int argc)
                                       int_oop(d.height)));
 }
 
+/* Mode `index`, from 1, as a Point; nil past the end. */
+int prim_screen_mode(struct vm *vm, int argc)
+{
+    uint32_t width, height;
+
+    if (argc != 1)
+        return PRIM_ERR_BAD_NUM_ARGS;
+    if (!is_int(vm->sp[0]) || int_value(vm->sp[0]) < 1 ||
+        int_value(vm->sp[0]) > INT32_MAX)
+        return PRIM_ERR_BAD_ARGUMENT;
+    if (!plat_display_mode((unsigned)int_value(vm->sp[0]) - 1, &width,
+                           &height))
+        return prim_answer(vm, argc, vm->heap.nil);
+    return prim_answer_new(vm, argc, heap_point(&vm->heap, int_oop(width),
+                                                int_oop(height)));
+}
+
+int prim_set_screen_mode(struct vm *vm, int argc)
+{
+    if (argc != 2)
+        return PRIM_ERR_BAD_NUM_ARGS;
+    for (int i = 0; i < 2; i++)
+        if (!is_int(vm->sp[i]) || int_value(vm->sp[i]) < 1 ||
+            int_value(vm->sp[i]) > INT32_MAX)
+            return PRIM_ERR_BAD_ARGUMENT;
+    if (plat_display_set((uint32_t)int_value(vm->sp[1]),
+                         (uint32_t)int_value(vm->sp[0])))
+        return PRIM_ERR_OPERATION_FAILED;
+    return prim_answer_self(vm, argc);
+}
+
 /* Images that may choose a depth choose the native one. */
 int prim_test_display_depth(struct vm *vm, int argc)
 {

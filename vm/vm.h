@@ -40,6 +40,7 @@ enum vm_event_type {
     VM_EVENT_MOUSE = 1, VM_EVENT_KEY = 2, VM_EVENT_WINDOW = 5,
     VM_EVENT_WHEEL = 7,
 };
+enum { VM_WINDOW_RESIZED = 1, VM_WINDOW_CLOSE = 2 };
 enum { VM_BUTTON_RED = 4, VM_BUTTON_YELLOW = 2, VM_BUTTON_BLUE = 1 };
 enum { VM_MOD_SHIFT = 1, VM_MOD_CTRL = 2, VM_MOD_ALT = 4, VM_MOD_CMD = 8 };
 enum { VM_KEY_CHAR = 0, VM_KEY_DOWN = 1, VM_KEY_UP = 2 };

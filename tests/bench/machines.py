@@ -149,7 +149,7 @@ MOTIONS = {
 def frames(vm, image):
     for screen in SCREENS:
         args = machine.pvh(image)
-        args[args.index("-append") + 1] += " video=" + screen
+        args[args.index("-append") + 1] += " mode=" + screen
         with machine.Machine(args, name="bench-frames") as m:
             m.prompt()
             for name, (window, step) in MOTIONS.items():

@@ -180,6 +180,11 @@ void plat_display_info(struct plat_display *d)
     d->scale_percent = 100;
 }
 void plat_display_want(uint32_t width, uint32_t height) {}
+bool plat_display_mode(unsigned index, uint32_t *width, uint32_t *height)
+{
+    return false;
+}
+int plat_display_set(uint32_t width, uint32_t height) { return -1; }
 void plat_display_show(const uint32_t *pixels, uint32_t pitch, int32_t left,
                        int32_t top, int32_t right, int32_t bottom) {}
 void plat_cursor(const uint32_t *argb, int w, int h, int hot_x, int hot_y) {}

@@ -86,6 +86,14 @@ void plat_display_want(uint32_t width, uint32_t height)
         window_resize(width, height);
 }
 
+/* A window has whatever size it is pulled to. */
+bool plat_display_mode(unsigned index, uint32_t *width, uint32_t *height)
+{
+    return false;
+}
+
+int plat_display_set(uint32_t width, uint32_t height) { return -1; }
+
 static void enlarge_dirty(int32_t l, int32_t t, int32_t r, int32_t b)
 {
     if (screen.left >= screen.right) {

@@ -253,13 +253,13 @@ static void window_event(const SDL_WindowEvent *e)
             (uint32_t)e->data2 == screen.height)
             break;
         screen_resize((uint32_t)e->data1, (uint32_t)e->data2);
-        post_window(1);
+        post_window(VM_WINDOW_RESIZED);
         break;
     case SDL_WINDOWEVENT_FOCUS_GAINED:
         modifiers = modifiers_of((Uint16)SDL_GetModState());
         break;
     case SDL_WINDOWEVENT_CLOSE:
-        post_window(2);
+        post_window(VM_WINDOW_CLOSE);
         break;
     case SDL_WINDOWEVENT_EXPOSED:
         screen.left = screen.top = 0;
