@@ -53,6 +53,14 @@ unsigned cpu_address_bits(void)
     return r[0] & 255;
 }
 
+bool cpu_has_pat(void)
+{
+    uint32_t r[4];
+
+    cpuid(1, 0, r);
+    return r[3] >> 16 & 1;
+}
+
 bool cpu_is_virtual(void)
 {
     uint32_t r[4];
@@ -71,7 +79,6 @@ const char *cpu_missing_feature(void)
         { 1, 3, 4, "a time stamp counter (tsc)" },
         { 1, 3, 5, "model-specific registers (msr)" },
         { 1, 3, 9, "a local APIC (apic)" },
-        { 1, 3, 16, "page attributes (pat)" },
         { 1, 3, 26, "SSE2 (sse2)" },
     };
 

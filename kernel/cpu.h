@@ -123,6 +123,8 @@ bool cpu_feature(uint32_t leaf, unsigned reg, unsigned bit);
 unsigned cpu_address_bits(void);
 /* The processor can keep data pages from being run. */
 bool cpu_has_no_execute(void);
+/* Page attributes can be chosen (MSR_PAT). */
+bool cpu_has_pat(void);
 /* A hypervisor says that it is one. */
 bool cpu_is_virtual(void);
 /* Name of the first needed feature that is missing; NULL: all there. */

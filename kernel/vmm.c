@@ -38,6 +38,7 @@ static uint64_t *root;
 /* PTE_NX where the processor has it: without it we get as far as saying so
  * (kmain.c). */
 static uint64_t no_execute;
+static bool has_pat;
 static uint64_t next_device = DEVICE_BASE, next_stack = STACK_BASE;
 
 static unsigned level_index(uint64_t virt, unsigned level)
@@ -79,8 +80,8 @@ static uint64_t pte_bits(unsigned flags)
         bits |= no_execute;
     if (flags & PAGE_UNCACHED)
         bits |= PTE_NO_CACHE | PTE_WRITE_THROUGH;
-    if (flags & PAGE_COMBINE)
-        bits |= PTE_PAT;
+    if (flags & PAGE_COMBINE) /* else entry 2: the MTRRs decide */
+        bits |= has_pat ? PTE_PAT : PTE_NO_CACHE;
     return bits;
 }
 
@@ -198,7 +199,9 @@ void vmm_init(void)
         wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
         no_execute = PTE_NX;
     }
-    wrmsr(MSR_PAT, PAT_VALUE);
+    has_pat = cpu_has_pat();
+    if (has_pat)
+        wrmsr(MSR_PAT, PAT_VALUE);
     map_all_ram();
     split_kernel();
     map_section(__text_start, __text_end, PAGE_EXEC);

@@ -40,7 +40,11 @@ UNIT_EXTRA_test_grow := kernel/grow.c kernel/gpt.c kernel/partition.c \
 UNIT_EXTRA_test_partition := kernel/partition.c drivers/block.c
 
 UNIT_NO_VM += test_virtio test_virtio_input test_pixels test_edid test_modes
+UNIT_NO_VM += test_display test_virtio_gpu
 UNIT_EXTRA_test_pixels := drivers/pixels.c
+UNIT_EXTRA_test_display := drivers/pixels.c drivers/modes.c drivers/edid.c
+UNIT_EXTRA_test_virtio_gpu := drivers/display.c drivers/modes.c \
+  drivers/edid.c kernel/work.c
 UNIT_EXTRA_test_edid := drivers/edid.c
 UNIT_EXTRA_test_modes := drivers/modes.c
 UNIT_EXTRA_fuzz_edid := drivers/edid.c drivers/modes.c
@@ -51,6 +55,8 @@ UNIT_EXTRA_test_virtio_input := drivers/input.c drivers/keymap.c \
 $(foreach t,$(UNIT),$(eval $(T)/$(t): $(UNIT_EXTRA_$(t))))
 $(T)/test_vmm: kernel/vmm.c
 $(T)/test_virtio: drivers/virtio.c
+$(T)/test_virtio_gpu: drivers/virtio_gpu.c tests/unit/virtio_fake.h
+$(T)/test_display: drivers/display.c drivers/framebuffer.c
 $(T)/test_virtio_input: drivers/virtio_input.c tests/unit/virtio_fake.h
 $(T)/%: tests/unit/%.c $(UNIT_VM) $(wildcard tests/unit/plat_stub.c)
 	$(call say,TEST,$*)

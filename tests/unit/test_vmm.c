@@ -49,6 +49,7 @@ uint64_t pmm_top(void) { return sizeof ram; }
 uint64_t pmm_alloc_run(uint64_t pages, uint64_t limit) { return NO_PAGE; }
 void pmm_prefer_high(void) {}
 bool cpu_has_no_execute(void) { return true; }
+bool cpu_has_pat(void) { return true; }
 void refuse(const char *format, ...) { abort(); }
 
 static int fresh(void **state)
@@ -86,6 +87,32 @@ static void stale_pages_are_not_cleared(void **state)
 {
     assert_int_equal(vmm_commit(AT, PAGE_SIZE, PAGE_WRITE | PAGE_STALE), 0);
     assert_int_equal(ram[behind(AT)], 0xaa);
+}
+
+/* SDM 3, 11.12: the attribute is the entry of the PAT that the three bits
+ * count. */
+static unsigned memory_type(unsigned flags)
+{
+    uint64_t e;
+
+    assert_int_equal(vmm_map(AT, PAGE_SIZE, flags), 0);
+    e = *entry_at(AT, 0, false);
+    return PAT_VALUE >> 8 * ((e & PTE_PAT ? 4 : 0) |
+                             (e & PTE_NO_CACHE ? 2 : 0) |
+                             (e & PTE_WRITE_THROUGH ? 1 : 0)) & 7;
+}
+
+static void attributes_are_what_they_say(void **state)
+{
+    enum { UNCACHEABLE = 0, WRITE_COMBINING = 1, WRITE_BACK = 6, WEAK = 7 };
+
+    has_pat = true;
+    assert_int_equal(memory_type(PAGE_WRITE), WRITE_BACK);
+    assert_int_equal(memory_type(PAGE_WRITE | PAGE_UNCACHED), UNCACHEABLE);
+    assert_int_equal(memory_type(PAGE_WRITE | PAGE_COMBINE),
+                     WRITE_COMBINING);
+    has_pat = false; /* then the MTRRs may make it combining */
+    assert_int_equal(memory_type(PAGE_WRITE | PAGE_COMBINE), WEAK);
 }
 
 static void too_much_maps_nothing(void **state)
@@ -139,6 +166,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(fills_only_the_holes, fresh),
         cmocka_unit_test_setup(stale_pages_are_not_cleared, fresh),
+        cmocka_unit_test_setup(attributes_are_what_they_say, fresh),
         cmocka_unit_test_setup(too_much_maps_nothing, fresh),
         cmocka_unit_test_setup(failing_half_way_keeps_what_was_there, fresh),
         cmocka_unit_test_setup(tables_count, fresh),
