@@ -16,7 +16,7 @@ enum colour {
 };
 
 static struct display *screen;
-static uint32_t width, height; /* that it had */
+static uint32_t screen_width, screen_height; /* that it had */
 static uint32_t paper = PAPER, ink = INK;
 /* Where the next character goes, in pixels; lines end at `right`, or beside
  * the QR code's corner before it. */
@@ -45,10 +45,11 @@ bool console_init(void)
 
     if (!now)
         return false;
-    if (now != screen || now->width != width || now->height != height) {
+    if (now != screen || now->width != screen_width ||
+        now->height != screen_height) {
         screen = now;
-        width = now->width;
-        height = now->height;
+        screen_width = now->width;
+        screen_height = now->height;
         measure();
     }
     return true;

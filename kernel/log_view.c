@@ -112,6 +112,12 @@ static void scroll(int rows)
 
 bool log_view_shown(void) { return shown; }
 
+void log_view_resized(void)
+{
+    if (shown && console_init())
+        draw();
+}
+
 bool log_view_key(uint8_t usage)
 {
     int page;

@@ -10,3 +10,5 @@
 /* A key went down (a USB usage). True: it was for the log. */
 bool log_view_key(uint8_t usage);
 bool log_view_shown(void);
+/* The screen has another size. */
+void log_view_resized(void);

@@ -8,6 +8,7 @@
 #include "drivers/display.h"
 #include "kernel/clock.h"
 #include "kernel/klog.h"
+#include "kernel/log_view.h"
 #include "kernel/platform_metal.h"
 #include "kernel/pmm.h"
 #include "vm/platform.h"
@@ -48,19 +49,6 @@ int plat_display_set(uint32_t width, uint32_t height)
     return s && !display_set_mode(s, (struct mode){ width, height }) ? 0 : -1;
 }
 
-/* The image is told as if it had a window. */
-static void screen_changed(void)
-{
-    struct plat_display d;
-    struct vm_event e = { VM_EVENT_WINDOW, { VM_WINDOW_RESIZED } };
-
-    plat_display_info(&d);
-    e.arg[3] = (int32_t)d.width;
-    e.arg[4] = (int32_t)d.height;
-    platform_keep_pointer();
-    vm_post_event(&e);
-}
-
 void plat_display_want(uint32_t width, uint32_t height) {}
 
 /* --- the desktop behind something else --- */
@@ -94,6 +82,33 @@ void platform_uncover_screen(void)
                  (int)covered_height);
     free(covered);
     covered = NULL;
+}
+
+/* The desktop draws all of itself after a change of the size. */
+static void resize_cover(const struct display *s)
+{
+    uint32_t *larger = calloc((size_t)s->width * s->height, sizeof *larger);
+
+    free(covered);
+    covered = larger;
+    covered_width = s->width;
+    covered_height = s->height;
+}
+
+/* The image is told as if it had a window. */
+static void screen_changed(void)
+{
+    struct plat_display d;
+    struct vm_event e = { VM_EVENT_WINDOW, { VM_WINDOW_RESIZED } };
+
+    if (covered)
+        resize_cover(display_primary());
+    plat_display_info(&d);
+    e.arg[3] = (int32_t)d.width;
+    e.arg[4] = (int32_t)d.height;
+    platform_keep_pointer();
+    log_view_resized();
+    vm_post_event(&e);
 }
 
 static void draw_covered(const uint32_t *pixels, uint32_t pitch,

@@ -270,3 +270,16 @@ def test_the_frame_buffer_is_mapped_write_combining(args):
         assert len(pages) == 1280 * 800 * 4 // 4096
         for page in pages[0], pages[-1]:
             assert page_entry(m, page) & 0x98 == 0x80
+
+
+def test_the_log_on_the_screen_follows_its_size(tmp_path):
+    """And the desktop is right again behind it."""
+    path = str(tmp_path / "vnc")
+    with desktop("log", *GPU, "-vnc", "unix:" + path) as m:
+        viewer = Viewer(path)
+        m.key("f12")
+        viewer.resize(1500, 900)
+        shows(m, 1500, 900, "log")
+        m.key("f12")
+        shows(m, 1500, 900, "log-gone")
+        type_into_workspace(m)
