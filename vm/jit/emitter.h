@@ -84,7 +84,7 @@ struct emitter {
     uint32_t locked;          /* registers of the operation */
     struct ir_block *block, *next_block;
     struct ir_node *at;       /* the operation */
-    struct later *laters, **last_later;
+    struct later *laters, **last_later, *spare_laters;
     struct constant *pool, **last_pool;   /* oops */
     struct constant *words, **last_word;  /* not oops */
     unsigned pool_count;

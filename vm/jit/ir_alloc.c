@@ -219,80 +219,119 @@ static void live_at_end(struct emitter *e, const struct ir_block *b,
     }
 }
 
+/* What a block uses before defining it, and what it defines; of `wanted`
+ * uses only those before any send. */
+static void use_and_define(struct emitter *e, const struct ir_block *b,
+                           uint64_t *uses, uint64_t *defines, bool wanted)
+{
+    struct ir_node *n;
+
+    memset(uses, 0, 8 * e->set_words);
+    memset(defines, 0, 8 * e->set_words);
+    for (n = b->last; n; n = n->previous) {
+        if (wanted && n->op == IR_SEND)
+            memset(uses, 0, 8 * e->set_words);
+        drop(uses, n);
+        put(defines, n);
+        if (n->op == IR_PHI)
+            continue;
+        visit_inputs(e, n, put_value, uses);
+        if (needs_state(n) && !wanted)
+            visit_state_values(e, n->state, put_value, uses);
+    }
+}
+
+static bool has_send(const struct ir_block *b)
+{
+    const struct ir_node *n;
+
+    for (n = b->first; n && n->op != IR_SEND; n = n->next)
+        ;
+    return n != NULL;
+}
+
 /* From a block's end to its beginning; true: it was not known before. */
-static bool flow(struct emitter *e, const struct ir_block *b, uint64_t *live,
-                 bool wanted)
+static bool flow(struct emitter *e, const struct ir_block *b,
+                 const uint64_t *uses, const uint64_t *defines,
+                 uint64_t *live, bool wanted)
 {
     struct block_info *to = &e->blocks[b->id];
-    uint64_t *result = wanted ? to->want : to->live_in;
-    struct ir_node *n;
+    uint64_t *result = wanted ? to->want : to->live_in, old;
+    bool changed = false, through = !wanted || !has_send(b);
+    unsigned w;
 
     live_at_end(e, b, live, wanted);
     if (!wanted)
         memcpy(to->live_out, live, 8 * e->set_words);
-    for (n = b->last; n; n = n->previous) {
-        if (wanted && n->op == IR_SEND)
-            memset(live, 0, 8 * e->set_words);
-        drop(live, n);
-        if (n->op == IR_PHI)
-            continue;
-        visit_inputs(e, n, put_value, live);
-        if (needs_state(n) && !wanted)
-            visit_state_values(e, n->state, put_value, live);
+    for (w = 0; w < e->set_words; w++) {
+        old = result[w];
+        result[w] = uses[w] | (through ? live[w] & ~defines[w] : 0);
+        changed |= result[w] != old;
     }
-    if (!memcmp(result, live, 8 * e->set_words))
-        return false;
-    memcpy(result, live, 8 * e->set_words);
-    return true;
+    return changed;
+}
+
+/* `sets` has room for two of each block. */
+static void find_living(struct emitter *e, uint64_t *sets, uint64_t *live,
+                        bool wanted)
+{
+    unsigned i, two = 2 * e->set_words;
+    bool changed;
+
+    for (i = 0; i < e->g->num_blocks; i++)
+        use_and_define(e, e->g->blocks[i], sets + i * two,
+                       sets + i * two + e->set_words, wanted);
+    do {
+        changed = false;
+        for (i = e->g->num_blocks; i-- > 0;)
+            changed |= flow(e, e->g->blocks[i], sets + i * two,
+                            sets + i * two + e->set_words, live, wanted);
+    } while (changed);
 }
 
 /* Phis drop out of `want` at their own block: those wanted are put back. */
 static void want_phis(struct emitter *e, const struct ir_block *b,
                       uint64_t *live)
 {
-    struct ir_node *n, *first = b->first;
+    struct ir_node *n;
 
+    if (!b->first || b->first->op != IR_PHI)
+        return;
     live_at_end(e, b, live, true);
     for (n = b->last; n && n->op != IR_PHI; n = n->previous) {
         if (n->op == IR_SEND)
             memset(live, 0, 8 * e->set_words);
         visit_inputs(e, n, put_value, live);
     }
-    for (n = first; n && n->op == IR_PHI; n = n->next)
+    for (n = b->first; n && n->op == IR_PHI; n = n->next)
         if (in_set(live, n))
             put(e->blocks[b->id].want, n);
 }
 
-static void find_living(struct emitter *e, uint64_t *live)
-{
-    unsigned i, wanted;
-    bool changed;
-
-    for (wanted = 0; wanted < 2; wanted++)
-        do {
-            changed = false;
-            for (i = e->g->num_blocks; i-- > 0;)
-                changed |= flow(e, e->g->blocks[i], live, wanted);
-        } while (changed);
-    for (i = 0; i < e->g->num_blocks; i++)
-        want_phis(e, e->g->blocks[i], live);
-}
-
 /* --- values that live across sends --- */
+
+/* The next node of a set from id `i` on, or NULL. */
+static struct ir_node *next_in(const struct emitter *e, const uint64_t *set,
+                               unsigned i)
+{
+    unsigned w = i / 64;
+    uint64_t bits = w < e->set_words ? set[w] >> i % 64 << i % 64 : 0;
+
+    while (!bits && ++w < e->set_words)
+        bits = set[w];
+    return bits ? e->g->nodes[64 * w + (unsigned)__builtin_ctzll(bits)] : NULL;
+}
 
 /* Those of inner loops and rare sends are stored at the send. */
 static void cross(struct emitter *e, const uint64_t *live,
                   const struct ir_node *send)
 {
-    unsigned i;
+    struct ir_node *v;
 
-    for (i = 0; i < e->g->num_nodes; i++) {
-        struct ir_node *v = e->g->nodes[i];
-
-        if (in_set(live, v) && v != send && !has_place(e, v) && v->block &&
+    for (v = next_in(e, live, 0); v; v = next_in(e, live, v->id + 1u))
+        if (v != send && !has_place(e, v) &&
             v->block->loop_depth <= send->block->loop_depth)
             info_of(e, v)->stored = info_of(e, v)->needs_slot = true;
-    }
 }
 
 static void find_crossing(struct emitter *e, uint64_t *live)
@@ -303,12 +342,13 @@ static void find_crossing(struct emitter *e, uint64_t *live)
         struct ir_block *b = e->g->blocks[i];
         struct ir_node *n;
 
+        if (b->is_cold || !has_send(b))
+            continue;
         memcpy(live, e->blocks[b->id].live_out, 8 * e->set_words);
         for (n = b->last; n && n->op != IR_PHI; n = n->previous) {
             if (n->op == IR_SEND) {
                 visit_state_values(e, n->state, put_value, live);
-                if (!b->is_cold)
-                    cross(e, live, n);
+                cross(e, live, n);
             }
             drop(live, n);
             visit_inputs(e, n, put_value, live);
@@ -333,18 +373,12 @@ static void extend_to(struct emitter *e, struct ir_node *v, void *at)
     extend(info_of(e, v), *(uint32_t *)at);
 }
 
-static void extend_by_sets(struct emitter *e, const struct block_info *b)
+static void extend_set(struct emitter *e, const uint64_t *set, uint32_t at)
 {
-    unsigned i;
+    const struct ir_node *n;
 
-    for (i = 0; i < e->g->num_nodes; i++) {
-        const struct ir_node *n = e->g->nodes[i];
-
-        if (in_set(b->live_in, n))
-            extend(info_of(e, n), b->from);
-        if (in_set(b->live_out, n))
-            extend(info_of(e, n), b->to);
-    }
+    for (n = next_in(e, set, 0); n; n = next_in(e, set, n->id + 1u))
+        extend(info_of(e, n), at);
 }
 
 /* A phi's slot is written at the ends of the blocks before. */
@@ -367,7 +401,8 @@ static void find_lives(struct emitter *e)
         uint32_t at = e->blocks[b->id].from;
         struct ir_node *n;
 
-        extend_by_sets(e, &e->blocks[b->id]);
+        extend_set(e, e->blocks[b->id].live_in, e->blocks[b->id].from);
+        extend_set(e, e->blocks[b->id].live_out, e->blocks[b->id].to);
         for (n = b->first; n; n = n->next) {
             at++;
             if (n->op == IR_PHI) {
@@ -481,7 +516,7 @@ static bool make_tables(struct emitter *e)
     e->info = calloc(g->num_nodes + 1, sizeof *e->info);
     e->blocks = calloc(g->num_blocks + 1, sizeof *e->blocks);
     e->order = calloc(g->num_blocks + 1, sizeof(struct ir_block *));
-    sets = ir_take(g, (3 * (size_t)g->num_blocks + 1) * e->set_words * 8);
+    sets = ir_take(g, (5 * (size_t)g->num_blocks + 1) * e->set_words * 8);
     if (!e->info || !e->blocks || !e->order || !sets)
         return false;
     for (i = 0; i < g->num_blocks; i++) {
@@ -494,21 +529,41 @@ static bool make_tables(struct emitter *e)
     return true;
 }
 
+/* Only nodes that are of the graph keep a number. */
+static void number_nodes(struct ir_graph *g)
+{
+    unsigned i, n = 0;
+
+    for (i = 0; i < g->num_nodes; i++)
+        if (g->nodes[i]->block || !is_value(g->nodes[i])) {
+            g->nodes[n] = g->nodes[i];
+            g->nodes[n]->id = (uint16_t)n;
+            n++;
+        }
+    g->num_nodes = n;
+}
+
 bool alloc_prepare(struct emitter *e)
 {
     struct ir_graph *g = e->g;
-    uint64_t *live;
+    uint64_t *sets, *live;
+    unsigned i;
 
+    number_nodes(g);
     if (!make_tables(e))
         return false;
-    live = e->blocks[0].live_in + 3 * (size_t)g->num_blocks * e->set_words;
+    sets = e->blocks[0].live_in + 3 * (size_t)g->num_blocks * e->set_words;
+    live = sets + 2 * (size_t)g->num_blocks * e->set_words;
     find_aliases(g);
     count_operands(e);
     count_uses(e);
     fuse_tests(e);
     order_blocks(e);
     number_positions(e);
-    find_living(e, live);
+    find_living(e, sets, live, false);
+    find_living(e, sets, live, true);
+    for (i = 0; i < g->num_blocks; i++)
+        want_phis(e, g->blocks[i], live);
     find_crossing(e, live);
     find_lives(e);
     return true;

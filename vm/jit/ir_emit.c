@@ -260,6 +260,8 @@ static void begin_pass(struct emitter *e)
     alloc_slots(e);
     e->again = false;
     e->num_points = e->num_frames = e->num_objects = e->num_wheres = 0;
+    *e->last_later = e->spare_laters; /* of the pass before */
+    e->spare_laters = e->laters;
     e->laters = NULL;
     e->last_later = &e->laters;
     e->pool = e->words = NULL;
@@ -404,6 +406,7 @@ struct jit_code *ir_emit(struct vm *vm, struct ir_graph *g)
     e->vm = vm;
     e->j = vm->jit;
     e->g = g;
+    e->last_later = &e->laters;
     e->frame_temps = g->entered_at ? g->num_temps : g->num_args;
     if (base && room >= LEAST_ROOM && alloc_prepare(e) &&
         emit_all(e, base, room))

@@ -18,8 +18,14 @@ struct later *new_later(struct emitter *e,
                         void (*emit)(struct emitter *, struct later *))
 {
     static struct later spare;
-    struct later *l = ir_take(e->g, sizeof *l);
+    struct later *l = e->spare_laters;
 
+    if (l) {
+        e->spare_laters = l->next;
+        *l = (struct later){ .next = NULL };
+    } else {
+        l = ir_take(e->g, sizeof *l);
+    }
     if (!l) {
         e->failed = true;
         l = &spare;
