@@ -29,7 +29,7 @@ $(I)/.staged: iso/grub.cfg iso/mkgrub.sh $(BUILD)/kernel.elf $(ISO_IMAGE)
 	$(Q)sh iso/mkgrub.sh $(I)/root
 	$(Q)cp iso/grub.cfg $(I)/root/boot/grub/
 	$(Q)cp $(BUILD)/kernel.elf $(I)/root/boot/
-	$(Q)$(if $(ISO_IMAGE),cp $(ISO_IMAGE) $(I)/root/boot/aerostat.image)
+	$(Q)$(if $(ISO_IMAGE),cp $(ISO_IMAGE) $(I)/root/boot/aerostat.img)
 	$(Q)touch $@
 
 $(BUILD)/aerostat.iso: $(I)/.staged

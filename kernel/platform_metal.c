@@ -38,6 +38,7 @@ enum { MAX_RESERVATIONS = 64, FIRST_ADDRESS = 0x10000 };
 
 static char image_path[STORE_NAME_MAX + 16];
 static struct boot_module ram_image; /* bytes 0: none, or used up */
+static bool keep_ram_image;          /* for the installer, if it is small */
 static bool prefer_ram; /* command line `fresh` */
 static const struct boot_info *boot_info;
 static uint64_t memory_limit;
@@ -65,7 +66,10 @@ void platform_init(const struct boot_info *boot, const struct cmdline *c)
     prefer_ram = cmdline_get(c, "fresh") != NULL;
     if (zone)
         utc_offset = (int)strtol(zone, NULL, 10) * 60;
-    free_bytes = pmm_free_bytes() + ram_image.bytes;
+    free_bytes = pmm_free_bytes();
+    keep_ram_image = ram_image.bytes < free_bytes / 16;
+    if (!keep_ram_image)
+        free_bytes += ram_image.bytes;
     free_bytes -= free_bytes / 256;
     memory_limit = free_bytes > 2 * KERNEL_RESERVE
                        ? free_bytes - KERNEL_RESERVE
@@ -330,9 +334,12 @@ int plat_image_write(struct plat_image *im, const void *bytes, uint64_t n)
     return im->store && store_write(im->store, bytes, n) == 0 ? 0 : -1;
 }
 
-/* Once an image has been read the boot loader's copy has no use any more. */
+/* Once an image has been read, only the installer has a use for the boot
+ * loader's copy. */
 static void drop_ram_image(void)
 {
+    if (keep_ram_image)
+        return;
     pmm_free_range(ram_image.start, ram_image.bytes);
     ram_image.bytes = 0;
 }
@@ -401,9 +408,13 @@ int plat_disk_format(const char *name, const char **why)
 
 const char *plat_getenv(const char *name) { return NULL; }
 
-/* Modules that are named by a path stay in memory. */
+/* Modules that are named by a path stay in memory, the image perhaps. */
 static const void *boot_file(const char *path, size_t *n)
 {
+    if (strcmp(path, "/boot/aerostat.img") == 0 && ram_image.bytes) {
+        *n = ram_image.bytes;
+        return phys_to_virt(ram_image.start);
+    }
     for (unsigned i = 0; i < boot_info->module_count; i++) {
         const struct boot_module *m = &boot_info->modules[i];
 

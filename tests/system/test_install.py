@@ -19,6 +19,8 @@ DISKS = {
     "sata0": ["-device", "ide-hd,drive=d,bus=ide.1"],
     "nvme0n1": ["-device", "nvme,drive=d,serial=1"],
 }
+BIG_SECTORS = ["-device", "nvme,drive=d,serial=1,logical_block_size=4096,"
+               "physical_block_size=4096"]
 
 
 def blank(path, megabytes):
@@ -130,6 +132,22 @@ def test_it_starts_from_the_disk_with_the_medium_taken_out(
         assert m.ask("Smalltalk snapshot: true andQuit: false") == "false"
     with desktop(alone, name + "-again") as m:
         m.until("Smalltalk at: #Kept", "42")
+    fresh = ["-fw_cfg", "name=opt/aerostat/args,string=fresh"]
+    with desktop(alone + fresh, name + "-fresh") as m:
+        assert m.ask("Smalltalk includesKey: #Kept") == "false"
+
+
+def test_a_disk_with_sectors_of_4096_bytes_starts_by_uefi(tmp_path):
+    path = blank(tmp_path / "disk.img", 900)
+    alone = FIRMWARE["ovmf"] + [
+        "-drive", "if=none,id=d,format=raw,file=" + path] + BIG_SECTORS
+    with desktop(alone + medium("cd"), "4k-before") as m:
+        write_in_workspace(m, "big sectors")
+        say_yes_to_all(m, "nvme0n1")
+        assert "A BIOS cannot start from a disk" in installed(m, "nvme0n1")
+    with desktop(alone, "4k-after") as m:
+        assert text_in_workspace(m) == "'big sectors'"
+        assert "store: on nvme0n1p" in m.text()
 
 
 def test_other_tools_read_what_it_writes(image, tmp_path):

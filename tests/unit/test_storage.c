@@ -198,6 +198,75 @@ static void cut_off_it_is_empty_or_ours(void **state)
     }
 }
 
+/* --- what an installer does --- */
+
+/* The disk is the one that an_empty_disk_becomes_ours has left. */
+static void a_disk_in_use_is_not_written_to(void **state)
+{
+    uint8_t sectors[1024] = { 1 };
+
+    assert_int_equal(storage_move("ram0", true, 5, sectors, 1024), -EBUSY);
+    assert_int_equal(storage_move("ram0", true, 0, sectors, 0), -EBUSY);
+    assert_int_equal(storage_move("ram0", false, 0, sectors, 1024), 0);
+    assert_int_equal(sectors[510], 0x55);
+    assert_true(look().in_use);
+    fs_mount(NULL);
+    store_unmount();
+    assert_false(look().in_use);
+    assert_int_equal(storage_move("ram0", true, 5, sectors, 1024), 0);
+    assert_memory_equal(disk.bytes + 5 * RAM_SECTOR, sectors, 1024);
+    assert_int_equal(storage_move("ram0", true, SECTORS - 1, sectors, 1024),
+                     -EINVAL);
+    assert_int_equal(storage_move("ram0", true, 0, sectors, 100), -EINVAL);
+    assert_int_equal(storage_move("ram0p2", false, 0, sectors, 512), -ENODEV);
+    assert_int_equal(storage_move("ram9", false, 0, sectors, 512), -ENODEV);
+}
+
+static void the_store_moves_and_comes_back(void **state)
+{
+    const char *why;
+
+    assert_int_equal(storage_use("ram0", 100 * MB, 30 * MB, &why), 0);
+    save("there", "first");
+    assert_int_equal(storage_use("ram0", 200 * MB, 30 * MB, &why), 0);
+    assert_null(store_name(0));
+    save("elsewhere", "second");
+    assert_int_equal(storage_use("ram0", 100 * MB, 30 * MB, &why), 0);
+    assert_string_equal(store_name(0), "there");
+    assert_int_equal(storage_use("", 0, 0, &why), 0);
+    assert_null(store_device());
+    assert_null(store_name(0));
+}
+
+static void a_store_is_made_only_where_it_was_cleared(void **state)
+{
+    const char *why;
+
+    assert_int_equal(storage_use("ram0", 100 * MB, 30 * MB, &why), 0);
+    save("kept", "first");
+    disk.bytes[150ull * MB * RAM_SECTOR + 70] = 1;
+    assert_int_not_equal(storage_use("ram0", 150 * MB, 30 * MB, &why), 0);
+    assert_string_equal(
+        why, "there is no store, and no room that was cleared for one");
+    assert_string_equal(store_name(0), "kept"); /* the one before is back */
+    assert_int_not_equal(storage_use("ram0", 300 * MB, 30 * MB, &why), 0);
+    assert_int_not_equal(storage_use("ram0", UINT64_MAX, 2, &why), 0);
+    assert_int_not_equal(storage_use("ram7", 0, 0, &why), 0);
+    assert_string_equal(why, "there is no such disk, or it is too short");
+    assert_string_equal(store_name(0), "kept");
+}
+
+static void a_damaged_save_is_found_when_the_store_is_used(void **state)
+{
+    const char *why;
+
+    assert_int_equal(storage_use("ram0", 100 * MB, 30 * MB, &why), 0);
+    save("kept", "first");
+    disk.bytes[100ull * MB * RAM_SECTOR + 65 * 4096] ^= 1;
+    assert_int_not_equal(storage_use("ram0", 100 * MB, 30 * MB, &why), 0);
+    assert_non_null(strstr(why, "its checksum is wrong"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +275,12 @@ int main(void)
         cmocka_unit_test_setup(partitioned_disks_are_left_alone, setup),
         cmocka_unit_test_setup(cut_off_it_is_empty_or_ours, setup),
         cmocka_unit_test_setup(an_empty_disk_becomes_ours, setup),
+        cmocka_unit_test(a_disk_in_use_is_not_written_to),
+        cmocka_unit_test_setup(the_store_moves_and_comes_back, setup),
+        cmocka_unit_test_setup(a_store_is_made_only_where_it_was_cleared,
+                               setup),
+        cmocka_unit_test_setup(a_damaged_save_is_found_when_the_store_is_used,
+                               setup),
     };
 
     return cmocka_run_group_tests(tests, group_setup, NULL);
