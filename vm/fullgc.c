@@ -3,10 +3,10 @@
  * alive down to the start of old space, keeping its order; young objects
  * follow the old ones. Afterwards new space is empty.
  *
- * Marks are bits beside the heap (struct mark_block), one for every word of a
- * live object. Live words before an object, counted, tell where it
- * slides to, so objects need no room for a forwarding address and one
- * pass both updates and moves them.
+ * Marks are bits beside the heap (mark.c), one for every word of a live
+ * object. Live words before an object, counted, tell where it slides to, so
+ * objects need no room for a forwarding address and one pass both updates
+ * and moves them. Before the first gap nothing moves.
  *
  * Pinned objects cut old space into stretches; each is compacted towards its
  * own start and leaves a free chunk at its end. Dead objects are at least 16
@@ -18,296 +18,16 @@ enum { MIN_TRIGGER = 8 << 20 };
 #define DROPPED_BITS                                                         \
     (HDR_MARKED | HDR_GREY | HDR_REMEMBERED | 1ull << 22 | 1ull << 54)
 
-/* --- live bits --- */
-
-void heap_clear_live(struct heap *h, uint64_t from, uint64_t to)
-{
-    const struct heap_private *p = h->private_;
-    struct mark_block *b = block_of(p, word_of(h, from));
-    struct mark_block *end = block_of(p, word_of(h, to + 511));
-
-    memset(b, 0, (size_t)((char *)end - (char *)b));
-}
-
-static void set_live_words(struct heap *h, uint64_t word, uint64_t n)
-{
-    struct mark_block *b = block_of(h->private_, word);
-    unsigned bit = word & 63;
-
-    for (; n; b++, bit = 0) {
-        uint64_t here = n < 64 - bit ? n : 64 - bit;
-
-        b->live |= (here == 64 ? ~0ull : (1ull << here) - 1) << bit;
-        n -= here;
-    }
-}
-
-/* Plain x86-64 has no instruction for it, and libgcc's call is slow. */
-static inline unsigned count_bits(uint64_t x)
-{
-    x -= x >> 1 & 0x5555555555555555ull;
-    x = (x & 0x3333333333333333ull) + (x >> 2 & 0x3333333333333333ull);
-    x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0full;
-    return (unsigned)(x * 0x0101010101010101ull >> 56);
-}
-
-/* First live word at or after `word`, or `end`. */
-static uint64_t next_live(const struct heap *h, uint64_t word, uint64_t end)
-{
-    const struct mark_block *b;
-    uint64_t bits;
-
-    if (word >= end)
-        return end;
-    b = block_of(h->private_, word);
-    bits = b->live >> (word & 63);
-    if (bits)
-        return word + (unsigned)__builtin_ctzll(bits);
-    for (word = (word | 63) + 1; word < end; word += 64)
-        if ((++b)->live) {
-            word += (unsigned)__builtin_ctzll(b->live);
-            return word < end ? word : end;
-        }
-    return end;
-}
-
-/* The next live object whose chunk starts in [*at, end), or 0; *at moves
- * past it. */
-static oop next_live_object(const struct heap *h, uint64_t *at, uint64_t end)
-{
-    uint64_t word = next_live(h, word_of(h, *at), word_of(h, end));
-    oop o;
-
-    *at = h->new_start + 8 * word;
-    if (*at >= end)
-        return 0;
-    o = object_at(*at);
-    *at = chunk_end(o);
-    return o;
-}
-
-/* --- marking --- */
-
-static void push(struct heap *h, oop o)
-{
-    struct heap_private *p = h->private_;
-
-    if (p->mark_stack.count >= p->mark_stack_limit ||
-        !list_push(&p->mark_stack, o))
-        p->mark_overflow = true;
-}
-
-static inline bool has_oops(oop o)
-{
-    unsigned f = format_of(o);
-
-    return f <= FMT_EPHEMERON || f >= FMT_CODE;
-}
-
-static void set_live(struct heap *h, oop o)
-{
-    uint64_t at = chunk_start(o);
-
-    set_live_words(h, word_of(h, at), (chunk_end(o) - at) / 8);
-    if (header(o) & HDR_PINNED)
-        h->private_->pins_seen = true;
-}
-
-/* Marks o and the classes it drags along; what has oops is pushed. */
-static void mark(struct heap *h, oop o)
-{
-    struct heap_private *p = h->private_;
-
-    while (!live_bit(h, o)) {
-        uint32_t index = class_index_of(o);
-
-        set_live(h, o);
-        if (has_oops(o))
-            push(h, o);
-        if (p->class_flags.base[index] & CLASS_SEEN)
-            return;
-        p->class_flags.base[index] |= CLASS_SEEN;
-        o = heap_follow(heap_class_at(h, index));
-    }
-}
-
-static oop mark_visit(struct heap *h, oop o)
-{
-    o = heap_follow(o);
-    if (is_pointer(o))
-        mark(h, o);
-    return o;
-}
-
-static inline void mark_slots(struct heap *h, oop o, uint64_t n)
-{
-    uint64_t i;
-
-    for (i = 0; i < n; i++) {
-        oop v = slot(o, i);
-
-        if (is_immediate(v) || live_bit(h, v))
-            continue;
-        slots(o)[i] = mark_visit(h, v);
-    }
-}
-
-static bool reached(const struct heap *h, oop o)
-{
-    o = heap_follow(o);
-    return is_immediate(o) || live_bit(h, o);
-}
-
-static void mark_from(struct heap *h, oop o)
-{
-    struct heap_private *p = h->private_;
-    uint64_t n = oop_slots(o), fixed;
-
-    switch (format_of(o)) {
-    case FMT_WEAK:
-        fixed = fixed_fields(h, class_index_of(o));
-        if (fixed < n && list_push(&p->weak, o))
-            n = fixed;
-        break;
-    case FMT_EPHEMERON:
-        if (!reached(h, slot(o, 0)) && list_push(&p->ephemerons, o))
-            return;
-        break;
-    }
-    mark_slots(h, o, n);
-}
-
-/* Hidden roots and class table pages above the first are alive, but keep no
- * class alive. */
-static bool is_table_part(const struct heap *h, oop o)
-{
-    uint32_t i;
-
-    if (class_index_of(o) != CLS_HIDDEN_ARRAY)
-        return false;
-    for (i = 1; i < h->class_pages; i++)
-        if (slots(o) == h->class_table[i])
-            return true;
-    return o == h->hidden_roots;
-}
-
-static void remark_range(struct heap *h, uint64_t at, uint64_t end)
-{
-    oop o;
-
-    while ((o = next_live_object(h, &at, end)))
-        if (has_oops(o) && !is_table_part(h, o))
-            mark_from(h, o);
-}
-
-static void empty_mark_stack(struct heap *h)
-{
-    struct heap_private *p = h->private_;
-
-    for (;;) {
-        while (p->mark_stack.count)
-            mark_from(h, list_items(&p->mark_stack)[--p->mark_stack.count]);
-        if (!p->mark_overflow)
-            return;
-        /* Some marked objects were not traced: trace all that are marked,
-         * again if the stack proves too small again. Each round marks. */
-        p->mark_overflow = false;
-        remark_range(h, h->new_start, h->old_start);
-        remark_range(h, h->old_start, h->old_end);
-    }
-}
-
-static void mark_ephemerons(struct heap *h)
-{
-    struct oop_list *l = &h->private_->ephemerons;
-    uint64_t i, kept = 0, count = l->count;
-
-    for (i = 0; i < count; i++) {
-        oop o = list_items(l)[i];
-
-        if (reached(h, slot(o, 0)))
-            mark_slots(h, o, slot_count(o));
-        else
-            list_items(l)[kept++] = o;
-    }
-    l->count = kept;
-    if (kept < count)
-        return;
-    l->count = 0;
-    for (i = 0; i < count; i++) {
-        oop o = list_items(l)[i];
-
-        if (format_of(o) == FMT_EPHEMERON && heap_queue_mourner(h, o))
-            set_format(o, FMT_FIXED);
-        mark_slots(h, o, slot_count(o));
-    }
-}
-
-static void mark_roots(struct heap *h)
-{
-    struct heap_private *p = h->private_;
-    uint32_t page;
-    uint64_t i;
-
-    mark(h, h->nil);
-    mark(h, h->false_);
-    mark(h, h->true_);
-    mark(h, h->free_lists);
-    set_live(h, h->hidden_roots);
-    mark(h, slot(h->hidden_roots, 0));
-    for (page = 1; page < h->class_pages; page++)
-        set_live(h, slot(h->hidden_roots, page));
-    h->special = mark_visit(h, h->special);
-    for (i = 0; i < p->mourners.count; i++)
-        list_items(&p->mourners)[i] =
-            mark_visit(h, list_items(&p->mourners)[i]);
-    if (p->owner.visit_roots)
-        p->owner.visit_roots(p->owner.owner, mark_visit, false);
-}
-
-static void clear_weak_slots(struct heap *h)
-{
-    struct oop_list *l = &h->private_->weak;
-    uint64_t k, i, n;
-
-    for (k = 0; k < l->count; k++) {
-        oop o = list_items(l)[k];
-        bool died = false;
-
-        n = slot_count(o);
-        for (i = fixed_fields(h, class_index_of(o)); i < n; i++) {
-            oop v = heap_follow(slot(o, i));
-
-            if (is_pointer(v) && !live_bit(h, v)) {
-                v = h->nil;
-                died = true;
-            }
-            slots(o)[i] = v;
-        }
-        if (!died)
-            continue;
-        h->finalization_pending = true;
-        if (heap_queues_weak(h))
-            heap_queue_mourner(h, o);
-    }
-    l->count = 0;
-}
-
 static void mark_all(struct heap *h)
 {
     struct heap_private *p = h->private_;
 
-    heap_clear_live(h, h->new_start, h->old_end);
-    memset(p->class_flags.base, 0, h->class_pages * (size_t)PAGE_SLOTS);
-    p->mark_overflow = false;
-    p->pins_seen = false;
-    mark_roots(h);
-    empty_mark_stack(h);
-    while (p->ephemerons.count) {
-        mark_ephemerons(h);
-        empty_mark_stack(h);
-    }
-    clear_weak_slots(h);
+    mark_begin(h, h->new_start);
+    mark_heap_roots(h);
+    if (p->owner.visit_roots)
+        p->owner.visit_roots(p->owner.owner, mark_visit, false);
+    mark_trace(h, UINT64_MAX);
+    mark_settle(h);
 }
 
 /* --- the class table after marking --- */
@@ -365,26 +85,45 @@ static void clean_class_table(struct heap *h)
 
 /* --- where objects go --- */
 
+/* Plain x86-64 has no instruction for it, and libgcc's call is slow. */
+static inline unsigned count_bits(uint64_t x)
+{
+    x -= x >> 1 & 0x5555555555555555ull;
+    x = (x & 0x3333333333333333ull) + (x >> 2 & 0x3333333333333333ull);
+    x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0full;
+    return (unsigned)(x * 0x0101010101010101ull >> 56);
+}
+
 /* Live words before `word`. */
 static inline uint64_t rank_of(const struct heap *h, uint64_t word)
 {
-    const struct mark_block *b = block_of(h->private_, word);
     uint64_t below = (1ull << (word & 63)) - 1;
 
-    return b->rank + count_bits(b->live & below);
+    return *rank_block(h, word) + count_bits(*live_block(h, word) & below);
 }
 
 static uint64_t rank_range(struct heap *h, uint64_t from, uint64_t to,
                            uint64_t rank)
 {
-    struct mark_block *b = block_of(h->private_, word_of(h, from));
-    struct mark_block *end = block_of(h->private_, word_of(h, to + 511));
+    uint64_t word, end = word_of(h, to);
 
-    for (; b < end; b++) {
-        b->rank = rank;
-        rank += count_bits(b->live);
+    for (word = word_of(h, from) & ~63ull; word < end; word += 64) {
+        *rank_block(h, word) = rank;
+        rank += count_bits(*live_block(h, word));
     }
     return rank;
+}
+
+/* Where the first gap in old space begins: nothing before it moves. */
+static uint64_t first_gap(const struct heap *h)
+{
+    uint64_t word = word_of(h, h->old_start), end = word_of(h, h->old_end);
+
+    while (word < end && !~*live_block(h, word))
+        word += 64;
+    if (word < end)
+        word += (unsigned)__builtin_ctzll(~*live_block(h, word));
+    return h->new_start + 8 * (word < end ? word : end);
 }
 
 /* Notes the pinned objects in order, with the bias of what follows each:
@@ -392,11 +131,12 @@ static uint64_t rank_range(struct heap *h, uint64_t from, uint64_t to,
 static void note_pins(struct heap *h)
 {
     struct heap_private *p = h->private_;
-    uint64_t at = h->old_start;
+    uint64_t at = h->old_start + p->settled;
     oop o;
 
     p->pins.count = p->pin_bias.count = 0;
-    while (p->pins_seen && (o = next_live_object(h, &at, h->old_end))) {
+    while (p->marker.pins_seen &&
+           (o = next_live_object(h, &at, h->old_end))) {
         uint64_t start = chunk_start(o);
 
         if (!(header(o) & HDR_PINNED))
@@ -411,9 +151,13 @@ static void note_pins(struct heap *h)
 static void plan(struct heap *h)
 {
     struct heap_private *p = h->private_;
-    uint64_t rank = rank_range(h, h->old_start, h->old_end, 0);
-    uint64_t k;
+    uint64_t gap = first_gap(h), block = gap - (gap - h->new_start) % 512;
+    uint64_t rank = 0, k;
 
+    p->settled = gap - h->old_start;
+    if (block > h->old_start)
+        rank = (block - h->old_start) / 8;
+    rank = rank_range(h, block, h->old_end, rank);
     rank_range(h, h->new_start, h->old_start, rank);
     note_pins(h);
     k = p->pins.count;
@@ -440,9 +184,12 @@ static uint64_t bias_after_pins(const struct heap *h, oop o)
 /* The new address of a live object. */
 static inline oop forward(const struct heap *h, oop o)
 {
-    uint64_t bias = h->private_->young_bias;
+    const struct heap_private *p = h->private_;
+    uint64_t bias = p->young_bias;
 
-    if (h->private_->pins.count && o >= h->old_start)
+    if (o - h->old_start < p->settled)
+        return o;
+    if (p->pins.count && o >= h->old_start)
         bias = bias_after_pins(h, o);
     return bias + 8 * rank_of(h, word_of(h, o));
 }
@@ -464,7 +211,7 @@ static oop forward_weak(struct heap *h, oop o)
 
 /* Moves o to the chunk at `to`, its oops updated. Never upwards, but for
  * young objects, whose old place nothing is moved to. */
-static void move(struct heap *h, oop o, uint64_t to)
+static inline void move(struct heap *h, oop o, uint64_t to)
 {
     uint64_t all = slot_count(o), n = has_oops(o) ? oop_slots(o) : 0, i;
     uint64_t head = header(o) & ~DROPPED_BITS;
@@ -489,10 +236,25 @@ static void move(struct heap *h, oop o, uint64_t to)
         memmove(target + n, source + n, 8 * (all - n));
 }
 
+/* The objects before the first gap. */
+static uint64_t update_settled(struct heap *h)
+{
+    uint64_t at = h->old_start, end = at + h->private_->settled;
+
+    while (at < end) {
+        oop o = object_at(at);
+        uint64_t start = at;
+
+        at = chunk_end(o);
+        move(h, o, start);
+    }
+    return end;
+}
+
 /* Slides the old objects; answers the end of the last one. */
 static uint64_t slide_old(struct heap *h)
 {
-    uint64_t at = h->old_start, to = at;
+    uint64_t at = update_settled(h), to = at;
     oop o;
 
     heap_forget_free_chunks(h);
@@ -568,7 +330,7 @@ void heap_set_trigger(struct heap *h)
 uint64_t heap_full_gc(struct heap *h)
 {
     struct heap_private *p = h->private_;
-    uint64_t start = plat_usecs();
+    uint64_t start = plat_usecs(), end = h->old_end;
 
     h->stats.allocated_bytes += h->eden_free - h->eden_start;
     mark_all(h);
@@ -576,6 +338,7 @@ uint64_t heap_full_gc(struct heap *h)
     plan(h);
     forward_roots(h);
     h->old_end = append_young(h, slide_old(h));
+    heap_clear_live(h, h->new_start, end);
     heap_cache_class_table(h);
     empty_new_space(h);
     heap_set_trigger(h);

@@ -57,10 +57,13 @@ void heap_destroy(struct heap *h)
     region_release(&p->weak.mem);
     region_release(&p->ephemerons.mem);
     region_release(&p->mourners.mem);
-    region_release(&p->mark_stack.mem);
+    region_release(&p->marker.stack.mem);
+    region_release(&p->marker.weak.mem);
+    region_release(&p->marker.ephemerons.mem);
     region_release(&p->pins.mem);
     region_release(&p->pin_bias.mem);
-    region_release(&p->blocks);
+    region_release(&p->live);
+    region_release(&p->rank);
     region_release(&p->class_flags);
     region_release(&p->reservation);
     free(p);

@@ -23,6 +23,15 @@ static uint64_t page_up(uint64_t n) { return (n + PAGE - 1) & -(uint64_t)PAGE; }
 
 /* --- spaces --- */
 
+/* The marking tables, for a heap up to `limit`. */
+static bool grow_tables(struct heap *h, uint64_t limit)
+{
+    struct heap_private *p = h->private_;
+    uint64_t bytes = ((limit - h->new_start) / 512 + 1) * 8;
+
+    return region_ensure(&p->live, bytes) && region_ensure(&p->rank, bytes);
+}
+
 bool heap_lay_out(struct heap *h, uint64_t eden_bytes)
 {
     struct heap_private *p = h->private_;
@@ -34,8 +43,7 @@ bool heap_lay_out(struct heap *h, uint64_t eden_bytes)
     p->future_start = p->past_start + p->survivor_size;
     h->eden_limit = h->eden_threshold = h->eden_start;
     if (plat_commit((void *)(uintptr_t)h->new_start, h->new_size) ||
-        !region_ensure(&p->blocks,
-                       h->new_size / 512 * sizeof(struct mark_block)))
+        !grow_tables(h, h->new_start + h->new_size))
         return false;
     heap_clear_live(h, h->new_start, h->new_start + h->new_size);
     return true;
@@ -45,10 +53,7 @@ bool heap_lay_out(struct heap *h, uint64_t eden_bytes)
  * must not need memory. */
 static bool commit_to(struct heap *h, uint64_t limit)
 {
-    uint64_t blocks = (limit - h->new_start) / 512 + 1;
-
-    if (!region_ensure(&h->private_->blocks,
-                       blocks * sizeof(struct mark_block)) ||
+    if (!grow_tables(h, limit) ||
         plat_commit((void *)(uintptr_t)h->old_limit, limit - h->old_limit))
         return false;
     heap_clear_live(h, h->old_limit, limit);

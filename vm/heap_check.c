@@ -2,8 +2,8 @@
  * heap_check.c - verifies every invariant of the heap: the chains of objects,
  * every oop, the remembered set, class table, roots. For tests and --check.
  *
- * Uses the collector's live bits as a map of object starts; a collection
- * clears them first, so that does no harm.
+ * Borrows the table of ranks for a map of object starts: a full collection
+ * fills that anew, and nobody else reads it.
  */
 #include "vm/heap_private.h"
 
@@ -29,6 +29,30 @@ static int complain(const char *format, ...)
 }
 
 #define HEX(x) ((unsigned long long)(x))
+
+/* --- the map --- */
+
+static bool is_start(const struct heap *h, oop o)
+{
+    uint64_t w = word_of(h, o);
+
+    return *rank_block(h, w) >> (w & 63) & 1;
+}
+
+static void note_start(struct heap *h, oop o)
+{
+    uint64_t w = word_of(h, o);
+
+    *rank_block(h, w) |= 1ull << (w & 63);
+}
+
+static void clear_map(struct heap *h)
+{
+    uint64_t *end = rank_block(h, word_of(h, h->old_end + 511));
+
+    memset(h->private_->rank.base, 0,
+           (size_t)((uint8_t *)end - h->private_->rank.base));
+}
 
 /* --- the chains --- */
 
@@ -70,7 +94,7 @@ static int map_space(struct heap *h, uint64_t at, uint64_t end, bool young)
         if (check_header(h, o, young))
             return -1;
         if (class_index_of(o) != CLS_FREE)
-            set_live_bit(h, o);
+            note_start(h, o);
         at = next;
     }
     return 0;
@@ -85,7 +109,7 @@ static int check_oop(const struct heap *h, oop holder, oop v)
             return 0;
         return complain("%llx: bad tag %llx", HEX(holder), HEX(v));
     }
-    if (v < h->new_start || v >= h->old_end || !live_bit(h, v))
+    if (v < h->new_start || v >= h->old_end || !is_start(h, v))
         return complain("%llx: %llx is no object", HEX(holder), HEX(v));
     return 0;
 }
@@ -136,7 +160,7 @@ static int check_remembered(const struct heap *h, uint64_t bits)
     for (i = 0; i < l->count; i++) {
         oop o = list_items(l)[i];
 
-        if (heap_is_young(h, o) || !live_bit(h, o) ||
+        if (heap_is_young(h, o) || !is_start(h, o) ||
             !(header(o) & HDR_REMEMBERED))
             return complain("%llx: wrongly in the remembered set", HEX(o));
     }
@@ -224,7 +248,7 @@ int heap_check(struct heap *h)
 
     if (check_spaces(h))
         return -1;
-    heap_clear_live(h, h->new_start, h->old_end);
+    clear_map(h);
     if (map_space(h, h->eden_start, h->eden_free, true) ||
         map_space(h, p->past_start, p->past_free, true) ||
         map_space(h, h->old_start, h->old_end, false) ||

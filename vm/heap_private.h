@@ -27,11 +27,19 @@ struct oop_list {
     uint64_t count;
 };
 
-/* 512 bytes of heap: which of its 64 words are live, and how many live words
- * lie before them. Together they answer where an object slides to. */
-struct mark_block {
-    uint64_t live;
-    uint64_t rank;
+/* The collection of old space: nothing, or a cycle of cycle.c in progress. */
+enum phase { PHASE_IDLE, PHASE_MARKING, PHASE_SWEEPING };
+
+/* Marking, of either kind: mark.c. */
+struct marker {
+    uint64_t floor;             /* what lies below is alive anyway */
+    struct oop_list stack;      /* marked, not traced; see mark.c */
+    uint64_t stack_limit;       /* entries; tests make it tiny */
+    bool overflow;              /* some that are marked were not pushed */
+    struct oop_list weak, ephemerons; /* those met, settled at the end */
+    oop *ring[16];              /* slots whose oops are on their way here */
+    unsigned ring_at;
+    bool pins_seen;
 };
 
 enum { CLASS_SEEN = 1, CLASS_DUPLICATE = 2 }; /* class_flags */
@@ -58,14 +66,15 @@ struct heap_private {
     bool remembered_overflow;   /* the list is incomplete: scan old space */
     struct oop_list weak, ephemerons; /* seen by the running collection */
     struct oop_list mourners;
-    struct oop_list mark_stack;
-    bool mark_overflow;
-    uint64_t mark_stack_limit;  /* entries; tests make it tiny */
-    struct region blocks;       /* struct mark_block from new_start on */
+    struct marker marker;
+    /* Tables by 512 bytes of heap, 64 words: which of them are live, and how
+     * many live words lie before. Both answer where an object slides to. */
+    struct region live, rank;
     struct region class_flags;  /* a byte per class index */
     struct oop_list pins, pin_bias; /* of the running full collection */
-    bool pins_seen;
     uint64_t young_bias;        /* likewise: see forward() in fullgc.c */
+    uint64_t settled;           /* bytes at old_start that do not move */
+    bool forwarders_kept;       /* the last marking left some in use */
     uint32_t last_class_index;
     struct heap_owner owner;
 };
@@ -160,6 +169,12 @@ static inline uint64_t context_traced(oop o, uint64_t n)
         return CTX_TEMPS;
     return CTX_TEMPS + (uint64_t)int_value(sp);
 }
+static inline bool has_oops(oop o)
+{
+    unsigned f = format_of(o);
+
+    return f <= FMT_EPHEMERON || f >= FMT_CODE;
+}
 /* Leading slots that hold oops, weak ones included. */
 static inline uint64_t oop_slots(oop o)
 {
@@ -189,28 +204,50 @@ static inline uint64_t fixed_fields(const struct heap *h, uint32_t index)
     return int_value(slot(heap_class_at(h, index), CLASS_FORMAT)) & 0xffff;
 }
 
-/* --- live bits: 1 bit a word, from new_start on --- */
+/* --- live bits: 1 bit a word, from new_start on; 0 between collections --- */
 
-static inline struct mark_block *block_of(const struct heap_private *p,
-                                          uint64_t word)
-{
-    return (struct mark_block *)(void *)p->blocks.base + (word >> 6);
-}
 static inline uint64_t word_of(const struct heap *h, uint64_t address)
 {
     return (address - h->new_start) >> 3;
+}
+static inline uint64_t *live_block(const struct heap *h, uint64_t word)
+{
+    return (uint64_t *)(void *)h->private_->live.base + (word >> 6);
+}
+static inline uint64_t *rank_block(const struct heap *h, uint64_t word)
+{
+    return (uint64_t *)(void *)h->private_->rank.base + (word >> 6);
 }
 static inline bool live_bit(const struct heap *h, uint64_t address)
 {
     uint64_t w = word_of(h, address);
 
-    return block_of(h->private_, w)->live >> (w & 63) & 1;
+    return *live_block(h, w) >> (w & 63) & 1;
 }
 static inline void set_live_bit(struct heap *h, uint64_t address)
 {
     uint64_t w = word_of(h, address);
 
-    block_of(h->private_, w)->live |= 1ull << (w & 63);
+    *live_block(h, w) |= 1ull << (w & 63);
 }
-/* Zeroes the bits of [from, to); both multiples of 512 off new_start. */
+/* Zeroes the bits of [from, to); `from` is a multiple of 512 off new_start.
+ * mark.c, as the rest */
 void heap_clear_live(struct heap *h, uint64_t from, uint64_t to);
+/* The next live object whose chunk starts in [*at, end), or 0; *at moves
+ * past it. */
+oop next_live_object(const struct heap *h, uint64_t *at, uint64_t end);
+
+/* --- marking: mark.c --- */
+
+/* Forgets what an earlier marking saw. What lies below `floor` is taken to
+ * be alive. */
+void mark_begin(struct heap *h, uint64_t floor);
+/* Marks the roots that are not the owner's. */
+void mark_heap_roots(struct heap *h);
+/* Marks what o refers to in the end, and answers that. */
+oop mark_visit(struct heap *h, oop o);
+/* Traces what is marked until nothing is left to trace: true; or until about
+ * `work` slots were looked at. */
+bool mark_trace(struct heap *h, uint64_t work);
+/* Once all is traced: ephemerons and weak slots get their due. */
+void mark_settle(struct heap *h);

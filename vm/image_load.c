@@ -159,17 +159,19 @@ static bool init_lists(struct heap_private *p, uint64_t limit)
 {
     uint64_t span = p->reservation.reserved;
 
-    p->mark_stack_limit = UINT64_MAX;
+    p->marker.stack_limit = UINT64_MAX;
     return region_init(&p->remembered.mem, limit / 8) &&
            region_init(&p->weak.mem, limit / 16) &&
            region_init(&p->ephemerons.mem, limit / 16) &&
            region_init(&p->mourners.mem, limit / 16) &&
-           region_init(&p->mark_stack.mem, limit / 8) &&
+           region_init(&p->marker.stack.mem, limit / 8) &&
+           region_init(&p->marker.weak.mem, limit / 16) &&
+           region_init(&p->marker.ephemerons.mem, limit / 16) &&
            region_init(&p->pins.mem, limit / 16) &&
            region_init(&p->pin_bias.mem, limit / 16) &&
            region_init(&p->class_flags, TABLE_PAGES * PAGE_SLOTS) &&
-           region_init(&p->blocks,
-                       (span / 512 + 1) * sizeof(struct mark_block));
+           region_init(&p->live, span / 64 + 8) &&
+           region_init(&p->rank, span / 64 + 8);
 }
 
 static int reserve(struct loader *l, uint64_t limit, uint64_t eden)
@@ -581,6 +583,7 @@ static int load(struct loader *l, uint64_t limit, uint64_t eden_bytes)
     clean_objects(h);
     if (image_check(h, &why))
         return refuse(l, "the image is damaged: %s", why);
+    heap_clear_live(h, h->new_start, h->old_end);
     heap_set_trigger(h);
     heap_settle(h);
     return 0;

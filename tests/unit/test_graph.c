@@ -437,7 +437,7 @@ static void graphs_survive_with_a_tiny_mark_stack(void **state)
     int steps;
 
     start(99);
-    h->private_->mark_stack_limit = 2;
+    h->private_->marker.stack_limit = 2;
     for (steps = 0; steps < 10000; steps++)
         step();
     heap_full_gc(h);

@@ -417,7 +417,7 @@ static void a_tiny_mark_stack_is_no_harm(void **state)
     roots[0] = wide;
     for (i = 0; i < 500; i++)
         heap_store(h, wide, i, object(int_oop(i), new_list(5)));
-    h->private_->mark_stack_limit = 3;
+    h->private_->marker.stack_limit = 3;
     full_gc();
     for (i = 0; i < 500; i++) {
         assert_int_equal(tag_of(slot(roots[0], i)), i);
