@@ -65,12 +65,17 @@ static int check_pairs(const struct heap *h, oop from, oop to, bool two_way,
     return PRIM_OK;
 }
 
-/* Stores made without heap_store: remembers an old object that needs it. */
+/* Stores made without heap_store, and a class that may be another one: does
+ * what the write barrier would. */
 static void check_barrier(struct heap *h, oop o)
 {
     uint64_t i, n;
 
-    if (heap_is_young(h, o) || header(o) & HDR_REMEMBERED)
+    if (heap_is_young(h, o))
+        return;
+    if (h->private_->phase == PHASE_MARKING && live_bit(h, o))
+        mark_again(h, o);
+    if (header(o) & HDR_REMEMBERED)
         return;
     for (i = 0, n = oop_slots(o); i < n; i++)
         if (heap_is_young(h, slot(o, i))) {
@@ -109,10 +114,7 @@ static void make_forwarder(struct heap *h, oop o, oop target)
     *header_ptr(o) &= ~(HDR_CLASS_MASK | HDR_FORMAT_MASK | HDR_IMMUTABLE);
     *header_ptr(o) |= (uint64_t)FMT_FORWARDER << HDR_FORMAT_SHIFT |
                       CLS_FORWARDER;
-    slots(o)[0] = target;
-    if (heap_is_young(h, target) && !heap_is_young(h, o) &&
-        !(header(o) & HDR_REMEMBERED))
-        heap_remember(h, o);
+    heap_store(h, o, 0, target);
 }
 
 /* Bytes of copies that the two-way become of unequal pairs may need. */
@@ -195,8 +197,10 @@ static void follow_class_table(struct heap *h)
         oop o = (oop)(uintptr_t)h->class_table[page] - 8;
 
         for (i = 0; i < PAGE_SLOTS; i++)
-            if (is_forwarder(slot(o, i)))
+            if (is_forwarder(slot(o, i))) {
                 heap_store(h, o, i, heap_follow(slot(o, i)));
+                heap_keep(h, slot(o, i)); /* instances count as marked */
+            }
     }
 }
 

@@ -28,10 +28,14 @@ static uint64_t space_end(const struct heap *h, enum space s)
 /* The first visible object from `at` in space `s`, or in a later space. */
 static oop visible_from(const struct heap *h, enum space s, uint64_t at)
 {
-    for (;;) {
-        while (at < space_end(h, s)) {
-            oop o = object_at(at);
+    oop o;
 
+    for (;;) {
+        while (s == OLD && (o = heap_next_old(h, &at, h->old_end)))
+            if (is_visible(o))
+                return o;
+        while (s != OLD && at < space_end(h, s)) {
+            o = object_at(at);
             if (is_visible(o))
                 return o;
             at = chunk_end(o);

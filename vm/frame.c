@@ -394,7 +394,7 @@ static bool context_fits(struct vm *vm, const struct frame_walk *w)
     set_class_index(old, CLS_FORWARDER);
     set_format(old, FMT_FORWARDER);
     heap_store(&vm->heap, old, 0, ctx);
-    vm->forwarders = true;
+    vm->forwarders = vm->new_forwarders = true;
     return true;
 }
 

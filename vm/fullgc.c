@@ -22,10 +22,11 @@ static void mark_all(struct heap *h)
 {
     struct heap_private *p = h->private_;
 
+    heap_cycle_abandon(h);
     mark_begin(h, h->new_start);
     mark_heap_roots(h);
     if (p->owner.visit_roots)
-        p->owner.visit_roots(p->owner.owner, mark_visit, false);
+        p->owner.visit_roots(p->owner.owner, mark_visit, ROOTS_MARK);
     mark_trace(h, UINT64_MAX);
     mark_settle(h);
 }
@@ -298,7 +299,7 @@ static void forward_roots(struct heap *h)
         list_items(&p->mourners)[i] =
             forward_visit(h, list_items(&p->mourners)[i]);
     if (p->owner.visit_roots)
-        p->owner.visit_roots(p->owner.owner, forward_visit, false);
+        p->owner.visit_roots(p->owner.owner, forward_visit, ROOTS_MOVE);
     if (p->owner.visit_weak)
         p->owner.visit_weak(p->owner.owner, forward_weak);
 }
@@ -314,26 +315,26 @@ static void empty_new_space(struct heap *h)
     p->remembered_overflow = false;
 }
 
-/* The next full collection: when old space has grown by half, or half of
- * what is left is used. */
+/* The next collection: when old space has grown by half, or half of what is
+ * left is used. */
 void heap_set_trigger(struct heap *h)
 {
-    struct heap_private *p = h->private_;
-    uint64_t growth = (h->old_end - h->old_start) / 2;
-    uint64_t left = (p->old_max - h->old_end) / 2;
+    uint64_t used = heap_old_used(h), growth = used / 2;
+    uint64_t left = heap_bytes_free(h) / 2;
 
     if (growth < MIN_TRIGGER)
         growth = MIN_TRIGGER;
-    p->gc_trigger = h->old_end + (growth < left ? growth : left);
+    h->private_->gc_trigger = used + (growth < left ? growth : left);
 }
 
 uint64_t heap_full_gc(struct heap *h)
 {
     struct heap_private *p = h->private_;
-    uint64_t start = plat_usecs(), end = h->old_end;
+    uint64_t start = plat_usecs(), marked, end = h->old_end;
 
     h->stats.allocated_bytes += h->eden_free - h->eden_start;
     mark_all(h);
+    marked = plat_usecs();
     clean_class_table(h);
     plan(h);
     forward_roots(h);
@@ -342,11 +343,14 @@ uint64_t heap_full_gc(struct heap *h)
     heap_cache_class_table(h);
     empty_new_space(h);
     heap_set_trigger(h);
-    heap_shrink(h);
+    heap_shrink(h, UINT64_MAX);
+    p->free_after_full = h->old_free_bytes;
+    h->cycle_wanted = false;
     heap_settle(h);
     h->full_gc_wanted = false;
     h->stats.full_gcs++;
-    h->stats.full_gc_usecs += plat_usecs() - start;
+    h->stats.compact_usecs += plat_usecs() - marked;
+    heap_note_pause(h, PAUSE_FULL, start);
     if (p->owner.after_move)
         p->owner.after_move(p->owner.owner, true);
     return heap_bytes_free(h);

@@ -60,6 +60,7 @@ void heap_destroy(struct heap *h)
     region_release(&p->marker.stack.mem);
     region_release(&p->marker.weak.mem);
     region_release(&p->marker.ephemerons.mem);
+    region_release(&p->tenured.mem);
     region_release(&p->pins.mem);
     region_release(&p->pin_bias.mem);
     region_release(&p->live);
@@ -83,6 +84,14 @@ void heap_remember(struct heap *h, oop o)
     if (!list_push(&p->remembered, o))
         p->remembered_overflow = true;
     h->stats.remembered++;
+}
+
+void heap_barrier(struct heap *h, oop o, oop value)
+{
+    if (!heap_is_young(h, value))
+        heap_keep(h, value);
+    else if (!(header(o) & HDR_REMEMBERED))
+        heap_remember(h, o);
 }
 
 oop heap_follow(oop o)
@@ -129,6 +138,7 @@ static bool add_class_page(struct heap *h)
     page = heap_new_old(h, CLS_HIDDEN_ARRAY, FMT_ARRAY, PAGE_SLOTS);
     if (!page)
         return false;
+    memset(p->class_flags.base + h->class_pages * PAGE_SLOTS, 0, PAGE_SLOTS);
     heap_store(h, h->hidden_roots, h->class_pages, page);
     h->class_table[h->class_pages++] = slots(page);
     return true;

@@ -19,18 +19,34 @@ enum special_object {
     SPL_SIZE = 60,
 };
 
+/* Kinds of pauses; PAUSE_ALL: whole visits to the collector. pauses.c */
+enum pause {
+    PAUSE_SCAVENGE, PAUSE_MARK, PAUSE_FINISH, PAUSE_SWEEP, PAUSE_FULL,
+    PAUSE_ALL, PAUSE_KINDS,
+};
+enum { PAUSE_BUCKETS = 128 };
+
+struct pauses {
+    uint64_t count, usecs, longest;
+    uint32_t bucket[PAUSE_BUCKETS]; /* by length, 4 an octave */
+};
+
 struct heap_stats {
-    uint64_t scavenges, scavenge_usecs, full_gcs, full_gc_usecs;
+    uint64_t scavenges, full_gcs, cycles, compact_usecs;
     uint64_t tenures, grows, shrinks, remembered;
     uint64_t allocated_bytes;
+    struct pauses pauses[PAUSE_KINDS];
 };
 
 struct heap {
     /* new space: eden and two survivor halves in one range */
     uint64_t new_start, new_size;
+    /* Stores of oops from new_start on, below so many bytes, need the write
+     * barrier: new space; while a cycle marks, all of it (cycle.c). */
+    uint64_t barrier_size;
     uint64_t eden_start, eden_free, eden_limit; /* bump allocation */
     uint64_t eden_threshold;  /* past it, a scavenge is wanted */
-    bool scavenge_wanted, full_gc_wanted;
+    bool scavenge_wanted, full_gc_wanted, cycle_wanted;
     /* old space: one range, [old_start, old_end) in use or free-listed */
     uint64_t old_start, old_end, old_limit;
     uint64_t old_free_bytes;
@@ -119,14 +135,16 @@ static inline bool heap_is_young(const struct heap *h, oop o)
 {
     return is_pointer(o) && o - h->new_start < h->new_size;
 }
-void heap_remember(struct heap *h, oop o); /* slow path of heap_store */
+/* The slow path of heap_store: `value` was stored into o, which is old. */
+void heap_barrier(struct heap *h, oop o, oop value);
 /* Stores an oop, with the write barrier. Does not check read-only. */
 static inline void heap_store(struct heap *h, oop o, uint64_t i, oop value)
 {
     slots(o)[i] = value;
-    if (heap_is_young(h, value) && !heap_is_young(h, o) &&
-        !(header(o) & HDR_REMEMBERED))
-        heap_remember(h, o);
+    if (is_pointer(value) && value - h->new_start < h->barrier_size &&
+        !heap_is_young(h, o) &&
+        !(header(o) & HDR_REMEMBERED && heap_is_young(h, value)))
+        heap_barrier(h, o, value);
 }
 static inline oop heap_special(const struct heap *h, enum special_object s)
 {
@@ -169,6 +187,16 @@ bool heap_is_float(oop o);
 void heap_scavenge(struct heap *h);
 /* Mark and compact everything; answers bytes free. */
 uint64_t heap_full_gc(struct heap *h);
+/* The collection of old space by marking and sweeping in steps. Begins one,
+ * unless one runs. */
+void heap_cycle_start(struct heap *h);
+bool heap_cycle_runs(const struct heap *h);
+/* A step of about so many microseconds; young objects may move. */
+void heap_cycle_step(struct heap *h, uint64_t usecs);
+/* Larger steps, or more of them, are needed. */
+bool heap_cycle_is_late(const struct heap *h);
+/* Something refers to o that no store by heap_store could show. */
+void heap_keep(struct heap *h, oop o);
 /* Makes room for `bytes` in old space if at all possible. 0 or -1. */
 int heap_grow(struct heap *h, uint64_t bytes);
 uint64_t heap_bytes_free(const struct heap *h);
@@ -176,25 +204,31 @@ uint64_t heap_bytes_free(const struct heap *h);
 /* What the collector asks of its owner (the interpreter).
  *
  * visit_roots: visit every root outside the heap, stack pages included, and
- * replace each oop by visit's answer. It is called once in a scavenge and
- * twice in a full collection (marking, then moving). `young_only` allows
- * skipping roots known to be old.
+ * replace each oop by visit's answer. It is called once in a scavenge, where
+ * roots known to be old may be skipped, a few times while a cycle marks, and
+ * twice in a full collection, to mark and to move.
  *
  * visit_weak (may be NULL): the same, once, for references that keep nothing
  * alive (a frame's context): visit answers 0 when the object is dead.
  *
- * after_move (may be NULL): the collection is over. Class indices may have
- * changed if `full`: caches keyed on them must be emptied.
+ * after_mark (may be NULL): a cycle has marked, old objects are going to die.
+ * heap_is_alive tells which, until it returns: forget them. If `classes` died,
+ * caches keyed on their index must be emptied. `forwarders`: some are left.
+ *
+ * after_move (may be NULL): the collection is over.
  *
  * A context is traced up to 6 + stackp slots, married or not: what lies below
  * must be oops, what lies above is never looked at. */
 typedef oop (*heap_visitor)(struct heap *h, oop o);
+enum roots { ROOTS_YOUNG, ROOTS_MARK, ROOTS_MOVE };
 struct heap_owner {
-    void (*visit_roots)(void *owner, heap_visitor visit, bool young_only);
+    void (*visit_roots)(void *owner, heap_visitor visit, enum roots why);
     void (*after_move)(void *owner, bool full);
     void *owner;
     void (*visit_weak)(void *owner, heap_visitor visit);
+    void (*after_mark)(void *owner, bool classes, bool forwarders);
 };
+bool heap_is_alive(const struct heap *h, oop o);
 void heap_set_owner(struct heap *h, const struct heap_owner *owner);
 
 /* --- become, enumeration, pinning, mourners --- */
@@ -213,6 +247,15 @@ oop heap_all_objects(struct heap *h);
  * forwarder; *moved is where it is now. 0 or a primitive error. */
 int heap_pin(struct heap *h, oop o, bool pin, oop *moved);
 oop heap_fetch_mourner(struct heap *h); /* 0: none */
+
+/* --- figures: pauses.c --- */
+
+/* The length that `percent` of the pauses of a kind do not exceed, in
+ * microseconds, to a fifth. */
+uint64_t heap_pause_percentile(const struct heap *h, enum pause kind,
+                               unsigned percent);
+/* Of the whole visit to the collector that began at `start`. */
+void heap_note_visit(struct heap *h, uint64_t start);
 
 /* Verifies every invariant; 0, or -1 after printing what is wrong. */
 int heap_check(struct heap *h);

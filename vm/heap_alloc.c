@@ -12,6 +12,9 @@ enum {
     MIN_EDEN = 1 << 18,
     MAX_EDEN = 1 << 28,
     MIN_GROWTH = 1 << 20,
+    MAX_GROWTH = 32 << 20,   /* at once: it takes time */
+    MUCH_COPIED = 1 << 20,   /* by a scavenge: the next one shall come sooner */
+    LITTLE_COPIED = 1 << 18,
     MIN_TRIGGER = 8 << 20,   /* old growth that makes a collection worth it */
     MAX_YOUNG_SLOTS = 65535, /* larger objects are born old */
     FIRST_FIT_TRIES = 64,
@@ -41,6 +44,7 @@ bool heap_lay_out(struct heap *h, uint64_t eden_bytes)
     p->eden_end = h->eden_start + page_up(eden_bytes);
     p->past_start = p->past_free = p->eden_end;
     p->future_start = p->past_start + p->survivor_size;
+    p->eden_wish = p->eden_end - h->eden_start;
     h->eden_limit = h->eden_threshold = h->eden_start;
     if (plat_commit((void *)(uintptr_t)h->new_start, h->new_size) ||
         !grow_tables(h, h->new_start + h->new_size))
@@ -75,6 +79,8 @@ bool heap_make_room(struct heap *h, uint64_t n)
         return false;
     if (step < MIN_GROWTH)
         step = MIN_GROWTH;
+    if (step > MAX_GROWTH)
+        step = MAX_GROWTH;
     least = page_up(h->old_end + n);
     most = page_up(h->old_end + n + step);
     if (most > p->old_max)
@@ -92,22 +98,26 @@ int heap_grow(struct heap *h, uint64_t n)
     return heap_make_room(h, n + heap_reserve(h)) ? 0 : -1;
 }
 
-void heap_shrink(struct heap *h)
+bool heap_shrink(struct heap *h, uint64_t most)
 {
     uint64_t used = h->old_end - h->old_start;
     uint64_t spare = used / 4 > 4 * MIN_GROWTH ? used / 4 : 4 * MIN_GROWTH;
     uint64_t keep = page_up(h->old_end + heap_reserve(h) + spare / 2);
 
     if (h->old_limit < keep + spare)
-        return;
+        return false;
+    if (h->old_limit - keep > most)
+        keep = h->old_limit - most;
     plat_decommit((void *)(uintptr_t)keep, h->old_limit - keep);
     h->old_limit = keep;
     h->stats.shrinks++;
+    return true;
 }
 
 uint64_t heap_bytes_free(const struct heap *h)
 {
-    uint64_t room = h->private_->old_max - h->old_end + h->old_free_bytes;
+    uint64_t room = h->private_->old_max - h->old_end + h->old_free_bytes +
+                    h->private_->cycle.credit;
     uint64_t reserve = heap_reserve(h);
 
     return (room > reserve ? room - reserve : 0) + h->eden_limit -
@@ -131,22 +141,52 @@ static void want_full_gc(struct heap *h)
     }
 }
 
+/* Old space has grown: a cycle begins; if that proves too slow, or old space
+ * cannot grow although enough of it is free, all is compacted. */
+static void check_growth(struct heap *h)
+{
+    struct heap_private *p = h->private_;
+
+    if (p->phase == PHASE_MARKING && heap_bytes_free(h) < p->cycle.least_free)
+        want_full_gc(h);
+    if (p->phase == PHASE_IDLE && !h->cycle_wanted &&
+        heap_old_used(h) > p->gc_trigger) {
+        h->cycle_wanted = true;
+        vm_force_check();
+    }
+}
+
+void heap_wish_eden(struct heap *h, uint64_t copied)
+{
+    struct heap_private *p = h->private_;
+    uint64_t most = p->eden_end - h->eden_start;
+
+    if (copied > MUCH_COPIED && p->eden_wish >= 2 * MIN_EDEN)
+        p->eden_wish /= 2;
+    else if (copied < LITTLE_COPIED)
+        p->eden_wish = 2 * p->eden_wish < most ? 2 * p->eden_wish : most;
+    p->eden_wish &= ~7ull;
+}
+
 void heap_settle(struct heap *h)
 {
     struct heap_private *p = h->private_;
     uint64_t past = p->past_free - p->past_start;
-    uint64_t eden = p->eden_end - h->eden_start, room;
+    uint64_t eden = p->eden_wish, room;
 
-    heap_make_room(h, heap_reserve(h));
+    if (!heap_make_room(h, heap_reserve(h)) && heap_sweep_all(h))
+        heap_make_room(h, heap_reserve(h));
     room = h->old_limit - h->old_end;
     room = room > past ? room - past : 0;
-    if (eden > room)
+    if (eden > room) {
         eden = room & ~7ull;
+        if (h->old_free_bytes > p->free_after_full + p->eden_wish)
+            want_full_gc(h);
+    }
     h->eden_limit = h->eden_start + eden;
     h->eden_threshold = h->eden_start + eden - eden / 16;
     h->scavenge_wanted = false;
-    if (h->old_end > p->gc_trigger)
-        want_full_gc(h);
+    check_growth(h);
     check_low_space(h);
 }
 
@@ -171,12 +211,14 @@ void heap_free_chunk(struct heap *h, uint64_t at, uint64_t end)
     }
     slots(o)[0] = p->free_list[list];
     p->free_list[list] = o;
+    p->free_mask |= 1ull << list;
     h->old_free_bytes += n;
 }
 
 void heap_forget_free_chunks(struct heap *h)
 {
     memset(h->private_->free_list, 0, sizeof h->private_->free_list);
+    h->private_->free_mask = 0;
     h->old_free_bytes = 0;
 }
 
@@ -194,15 +236,31 @@ static uint64_t take_chunk(struct heap *h, oop *link, uint64_t n)
     return at;
 }
 
-static uint64_t allocate_listed(struct heap *h, uint64_t n)
+/* From the list of that size, or one that leaves a chunk of it. */
+static uint64_t take_small(struct heap *h, uint64_t n)
+{
+    struct heap_private *p = h->private_;
+    uint64_t mask = n < SMALL_CHUNK ? p->free_mask >> n / 8 & ~2ull : 0, at;
+    unsigned list;
+
+    if (!mask)
+        return 0;
+    list = (unsigned)(n / 8) + (unsigned)__builtin_ctzll(mask);
+    at = take_chunk(h, &p->free_list[list], n);
+    if (!p->free_list[list])
+        p->free_mask &= ~(1ull << list);
+    return at;
+}
+
+uint64_t heap_take_free(struct heap *h, uint64_t n)
 {
     struct heap_private *p = h->private_;
     oop *link = &p->free_list[0];
     unsigned tries;
-    uint64_t at;
+    uint64_t at = take_small(h, n);
 
-    if (n < SMALL_CHUNK && p->free_list[n / 8])
-        return take_chunk(h, &p->free_list[n / 8], n);
+    if (at)
+        return at;
     for (tries = 0; *link && tries < FIRST_FIT_TRIES; tries++) {
         at = take_chunk(h, link, n);
         if (at)
@@ -214,20 +272,20 @@ static uint64_t allocate_listed(struct heap *h, uint64_t n)
 
 static uint64_t allocate_old(struct heap *h, uint64_t n)
 {
-    struct heap_private *p = h->private_;
-    uint64_t at = h->old_free_bytes >= n ? allocate_listed(h, n) : 0;
+    uint64_t at = h->old_free_bytes >= n ? heap_take_free(h, n) : 0;
 
     if (at)
         return at;
     if (!heap_make_room(h, n + heap_reserve(h))) {
+        if (heap_sweep_all(h))
+            return allocate_old(h, n);
         want_full_gc(h);
         check_low_space(h);
         return 0;
     }
     at = h->old_end;
     h->old_end += n;
-    if (h->old_end > p->gc_trigger)
-        want_full_gc(h);
+    check_growth(h);
     check_low_space(h);
     return at;
 }
@@ -262,6 +320,16 @@ static oop fill(const struct heap *h, oop o, unsigned format, uint64_t n)
     return o;
 }
 
+static oop make(struct heap *h, uint64_t at, uint32_t class_index,
+                unsigned format, uint64_t n)
+{
+    oop o = write_header(at, class_index, format, n);
+
+    if (h->private_->phase == PHASE_MARKING && !heap_is_young(h, o))
+        mark_born(h, o);
+    return fill(h, o, format, n);
+}
+
 static uint64_t allocate(struct heap *h, uint64_t n, uint64_t size)
 {
     uint64_t at = h->eden_free;
@@ -289,9 +357,7 @@ oop heap_new(struct heap *h, uint32_t class_index, unsigned format, uint64_t n)
     if (o)
         return fill(h, o, format, n);
     at = n <= max_slots ? allocate(h, n, bytes_for_slots(n)) : 0;
-    if (!at)
-        return 0;
-    return fill(h, write_header(at, class_index, format, n), format, n);
+    return at ? make(h, at, class_index, format, n) : 0;
 }
 
 oop heap_new_old(struct heap *h, uint32_t class_index, unsigned format,
@@ -299,9 +365,7 @@ oop heap_new_old(struct heap *h, uint32_t class_index, unsigned format,
 {
     uint64_t at = n <= max_slots ? allocate_old(h, bytes_for_slots(n)) : 0;
 
-    if (!at)
-        return 0;
-    return fill(h, write_header(at, class_index, format, n), format, n);
+    return at ? make(h, at, class_index, format, n) : 0;
 }
 
 /* Slots and final format of an instance; false if the class forbids it. */

@@ -80,22 +80,39 @@ static int check_header(const struct heap *h, oop o, bool young)
     return 0;
 }
 
+/* The object or chunk at *at, or the next one that is there while old space
+ * is being swept. 0: end. */
+static oop next_in(const struct heap *h, uint64_t *at, uint64_t end,
+                   bool young)
+{
+    oop o;
+
+    if (!young)
+        return heap_next_old(h, at, end);
+    if (*at >= end)
+        return 0;
+    o = object_at(*at);
+    *at = chunk_end(o);
+    return o;
+}
+
 static int map_space(struct heap *h, uint64_t at, uint64_t end, bool young)
 {
-    while (at < end) {
-        oop o = object_at(at);
-        uint64_t next;
+    uint64_t before = at, next;
+    oop o;
 
-        if (has_overflow(at) && !has_overflow(o))
-            return complain("%llx: overflow word without header", HEX(at));
+    for (; (o = next_in(h, &at, end, young)); before = at) {
+        if (chunk_start(o) != o && !has_overflow(o - 8))
+            return complain("%llx: header without overflow word", HEX(o));
+        if (o < before + 8 && has_overflow(before) && !has_overflow(o))
+            return complain("%llx: overflow word without header", HEX(o));
         next = chunk_end(o);
-        if (next > end || next <= at)
+        if (next > end || next <= o)
             return complain("%llx: object beyond its space", HEX(o));
         if (check_header(h, o, young))
             return -1;
         if (class_index_of(o) != CLS_FREE)
             note_start(h, o);
-        at = next;
     }
     return 0;
 }
@@ -121,7 +138,7 @@ static int check_slots(struct heap *h, oop o, bool young)
 
     if (format_of(o) >= FMT_CODE && !is_int(slot(o, 0)))
         return complain("%llx: code without header", HEX(o));
-    if (n > slot_count(o))
+    if (n > slot_count(o) && format_of(o) != FMT_FORWARDER)
         return complain("%llx: more literals than slots", HEX(o));
     for (i = 0; i < n; i++) {
         if (check_oop(h, o, slot(o, i)))
@@ -137,10 +154,9 @@ static int check_slots(struct heap *h, oop o, bool young)
 static int check_space(struct heap *h, uint64_t at, uint64_t end, bool young,
                        uint64_t *remembered)
 {
-    while (at < end) {
-        oop o = object_at(at);
+    oop o;
 
-        at = chunk_end(o);
+    while ((o = next_in(h, &at, end, young))) {
         if (class_index_of(o) == CLS_FREE)
             continue;
         if (check_slots(h, o, young))
@@ -148,6 +164,66 @@ static int check_space(struct heap *h, uint64_t at, uint64_t end, bool young,
         *remembered += !!(header(o) & HDR_REMEMBERED);
     }
     return 0;
+}
+
+/* --- while a cycle marks --- */
+
+/* Sets or clears the mark of what is going to be traced or settled yet. */
+static void note_pending(const struct oop_list *l, bool on)
+{
+    uint64_t i;
+
+    for (i = 0; i < l->count; i++) {
+        oop o = list_items(l)[i];
+
+        if (is_pointer(o) && on)
+            *header_ptr(o) |= HDR_MARKED;
+        else if (is_pointer(o))
+            *header_ptr(o) &= ~HDR_MARKED;
+    }
+}
+
+/* A weak object's strong slots, an ephemeron's none, were traced. */
+static uint64_t traced_slots(const struct heap *h, oop o)
+{
+    unsigned f = format_of(o);
+
+    if (class_index_of(o) == CLS_HIDDEN_ARRAY || f == FMT_EPHEMERON)
+        return 0; /* class table pages are traced in part */
+    return f == FMT_WEAK ? heap_fixed_fields(h, o) : oop_slots(o);
+}
+
+/* Nothing that is done with refers to an old object that is not marked. */
+static int check_black(struct heap *h, oop o)
+{
+    uint64_t i, n = traced_slots(h, o);
+
+    if (header(o) & HDR_MARKED)
+        return 0;
+    for (i = 0; i < n; i++) {
+        oop v = slot(o, i);
+
+        if (is_pointer(v) && !heap_is_young(h, v) && !live_bit(h, v))
+            return complain("%llx is traced, %llx in it unknown", HEX(o),
+                            HEX(v));
+    }
+    return 0;
+}
+
+static int check_marking(struct heap *h)
+{
+    const struct marker *m = &h->private_->marker;
+    uint64_t at = h->old_start;
+    int result = 0;
+    oop o;
+
+    if (h->private_->phase != PHASE_MARKING || m->overflow)
+        return 0;
+    note_pending(&m->stack, true);
+    while (!result && (o = next_live_object(h, &at, h->old_end)))
+        result = check_black(h, o);
+    note_pending(&m->stack, false);
+    return result;
 }
 
 /* --- the rest --- */
@@ -237,7 +313,7 @@ static int check_owner(struct heap *h)
 
     root_is_bad = false;
     if (owner->visit_roots)
-        owner->visit_roots(owner->owner, check_root, true);
+        owner->visit_roots(owner->owner, check_root, ROOTS_YOUNG);
     return root_is_bad ? complain("a root of the machine") : 0;
 }
 
@@ -257,5 +333,5 @@ int heap_check(struct heap *h)
         check_space(h, h->old_start, h->old_end, false, &remembered))
         return -1;
     return check_remembered(h, remembered) || check_class_table(h) ||
-           check_roots(h) || check_owner(h) ? -1 : 0;
+           check_roots(h) || check_marking(h) || check_owner(h) ? -1 : 0;
 }

@@ -42,6 +42,21 @@ struct marker {
     bool pins_seen;
 };
 
+/* The cycle: cycle.c. */
+struct cycle {
+    bool all_traced;        /* but for what changed meanwhile */
+    unsigned attempts;      /* at finishing */
+    uint64_t quantum;       /* slots traced between two looks at the clock,
+                               and about 8 times the blocks swept */
+    uint64_t traced;        /* slots, about */
+    uint64_t used, room;    /* by old space at the start; for its growth */
+    uint64_t least_free;    /* a full collection comes before less is */
+    uint64_t sweep_at;      /* a chunk; what lies before it is in order */
+    uint64_t sweep_scan;    /* all live between sweep_at and here */
+    uint64_t sweep_end;
+    uint64_t credit;        /* bytes that were free, not yet again */
+};
+
 enum { CLASS_SEEN = 1, CLASS_DUPLICATE = 2 }; /* class_flags */
 enum { FREE_LISTS = 64, MIN_CHUNK = 16 };
 enum { TABLE_PAGES = 4096, PAGE_SLOTS = 1024, HIDDEN_SLOTS = 4104 };
@@ -60,13 +75,20 @@ struct heap_private {
     uint64_t past_start, past_free;     /* survivors of earlier scavenges */
     uint64_t future_start, future_free; /* filled by the running scavenge */
     uint64_t tenure_bytes;      /* this much at past_start goes old next */
-    uint64_t gc_trigger;        /* old_end past it: full collection wanted */
+    uint64_t eden_wish;         /* so much of eden is to be filled */
+    struct oop_list tenured;    /* chunks filled by the running scavenge */
+    uint64_t gc_trigger;        /* old bytes used: a cycle is wanted */
+    uint64_t free_after_full;   /* what compacting could not use */
     oop free_list[FREE_LISTS];  /* by size / 8; 0: all larger ones */
+    uint64_t free_mask;         /* of lists that are not empty */
     struct oop_list remembered;
+    uint64_t scanned;           /* slots of it by the running scavenge */
     bool remembered_overflow;   /* the list is incomplete: scan old space */
     struct oop_list weak, ephemerons; /* seen by the running collection */
     struct oop_list mourners;
+    enum phase phase;
     struct marker marker;
+    struct cycle cycle;
     /* Tables by 512 bytes of heap, 64 words: which of them are live, and how
      * many live words lie before. Both answer where an object slides to. */
     struct region live, rank;
@@ -74,7 +96,7 @@ struct heap_private {
     struct oop_list pins, pin_bias; /* of the running full collection */
     uint64_t young_bias;        /* likewise: see forward() in fullgc.c */
     uint64_t settled;           /* bytes at old_start that do not move */
-    bool forwarders_kept;       /* the last marking left some in use */
+    bool forwarders_kept;       /* the marking left some in use */
     uint32_t last_class_index;
     struct heap_owner owner;
 };
@@ -108,6 +130,8 @@ static inline bool list_push(struct oop_list *l, oop o) /* false: no room */
 bool heap_lay_out(struct heap *h, uint64_t eden_bytes);
 /* After a collection: makes room, sets eden's limits, looks at low space. */
 void heap_settle(struct heap *h);
+/* The work of a scavenge, in bytes copied: eden's next size. */
+void heap_wish_eden(struct heap *h, uint64_t copied);
 /* Commits so that old_limit - old_end >= bytes. */
 bool heap_make_room(struct heap *h, uint64_t bytes);
 /* Makes [at, end) a free chunk on the free lists; nothing if empty. */
@@ -115,8 +139,13 @@ void heap_free_chunk(struct heap *h, uint64_t at, uint64_t end);
 void heap_forget_free_chunks(struct heap *h);
 /* After a full collection: when the next one is due. fullgc.c */
 void heap_set_trigger(struct heap *h);
-/* Gives back committed memory that is not needed soon. */
-void heap_shrink(struct heap *h);
+/* Gives back committed memory that is not needed soon, at most so many
+ * bytes. False: nothing. */
+bool heap_shrink(struct heap *h, uint64_t most);
+/* Takes `n` bytes from the free lists: the chunk's start, or 0. */
+uint64_t heap_take_free(struct heap *h, uint64_t n);
+/* A pause of some kind that began at `start` ends. pauses.c */
+void heap_note_pause(struct heap *h, enum pause kind, uint64_t start);
 /* What new space may come to hold. */
 static inline uint64_t heap_reserve(const struct heap *h)
 {
@@ -125,7 +154,27 @@ static inline uint64_t heap_reserve(const struct heap *h)
     return p->eden_end - h->eden_start + p->survivor_size;
 }
 
+/* Bytes of old space that are not on the free lists. */
+static inline uint64_t heap_old_used(const struct heap *h)
+{
+    return h->old_end - h->old_start - h->old_free_bytes;
+}
+
+/* --- the cycle: cycle.c --- */
+
+/* Ends it as if it had never begun; a full collection must follow if it was
+ * sweeping. */
+void heap_cycle_abandon(struct heap *h);
+/* Sweeps to the end at once. False: there was nothing to sweep. */
+bool heap_sweep_all(struct heap *h);
+/* The object or free chunk of old space that lies at *at, or behind dead ones
+ * there; *at moves past it. 0 at `end`. */
+oop heap_next_old(const struct heap *h, uint64_t *at, uint64_t end);
+
 /* --- others --- */
+
+/* Puts an old object, which is not yet there, into the remembered set. */
+void heap_remember(struct heap *h, oop o);
 
 /* Fires a mourner: false if the queue has no room for it. weak.c */
 bool heap_queue_mourner(struct heap *h, oop o);
@@ -233,6 +282,8 @@ static inline void set_live_bit(struct heap *h, uint64_t address)
 /* Zeroes the bits of [from, to); `from` is a multiple of 512 off new_start.
  * mark.c, as the rest */
 void heap_clear_live(struct heap *h, uint64_t from, uint64_t to);
+/* First live word at or after `word`, or `end`. */
+uint64_t next_live_word(const struct heap *h, uint64_t word, uint64_t end);
 /* The next live object whose chunk starts in [*at, end), or 0; *at moves
  * past it. */
 oop next_live_object(const struct heap *h, uint64_t *at, uint64_t end);
@@ -246,6 +297,12 @@ void mark_begin(struct heap *h, uint64_t floor);
 void mark_heap_roots(struct heap *h);
 /* Marks what o refers to in the end, and answers that. */
 oop mark_visit(struct heap *h, oop o);
+/* Marks o itself, forwarder or not, and what it leads to. */
+void mark_kept(struct heap *h, oop o);
+/* Marks a new object; one that changed; traces one that is not marked. */
+void mark_born(struct heap *h, oop o);
+void mark_again(struct heap *h, oop o);
+void mark_through(struct heap *h, oop o);
 /* Traces what is marked until nothing is left to trace: true; or until about
  * `work` slots were looked at. */
 bool mark_trace(struct heap *h, uint64_t work);

@@ -160,6 +160,7 @@ static bool init_lists(struct heap_private *p, uint64_t limit)
     uint64_t span = p->reservation.reserved;
 
     p->marker.stack_limit = UINT64_MAX;
+    p->cycle.quantum = 4096;
     return region_init(&p->remembered.mem, limit / 8) &&
            region_init(&p->weak.mem, limit / 16) &&
            region_init(&p->ephemerons.mem, limit / 16) &&
@@ -167,6 +168,7 @@ static bool init_lists(struct heap_private *p, uint64_t limit)
            region_init(&p->marker.stack.mem, limit / 8) &&
            region_init(&p->marker.weak.mem, limit / 16) &&
            region_init(&p->marker.ephemerons.mem, limit / 16) &&
+           region_init(&p->tenured.mem, limit / 8) &&
            region_init(&p->pins.mem, limit / 16) &&
            region_init(&p->pin_bias.mem, limit / 16) &&
            region_init(&p->class_flags, TABLE_PAGES * PAGE_SLOTS) &&
@@ -188,7 +190,7 @@ static int reserve(struct loader *l, uint64_t limit, uint64_t eden)
     p->reservation.base = at;
     p->reservation.reserved = span;
     h->new_start = (uint64_t)(uintptr_t)at;
-    h->new_size = new_size;
+    h->new_size = h->barrier_size = new_size;
     h->old_start = h->old_end = h->old_limit = h->new_start + new_size;
     p->old_max = h->new_start + span;
     p->gc_trigger = UINT64_MAX;

@@ -60,6 +60,7 @@ struct vm {
     cached_primitive next_primitive;
     bool reload;        /* frames moved under a primitive that says PRIM_OK */
     bool forwarders;    /* some may be about: set by become, pin */
+    bool new_forwarders; /* some were made since the marking began */
     int prim_error;     /* of the last failed primitive */
     int64_t os_error;   /* with PRIM_ERR_OS_ERROR */
     oop scratch[4];     /* roots for C code that may collect */
@@ -87,6 +88,7 @@ struct vm {
     volatile int check_wanted;
     uint64_t timer_at;       /* plat_usecs of the next timer signal, 0 none */
     uint64_t next_poll;      /* plat_usecs of the next plat_poll */
+    uint64_t next_step;      /* of the next step of collecting old space */
     bool interrupt_pending;  /* the interrupt key was pressed */
     int input_semaphore;     /* external index, 0 none */
     int console_semaphore;   /* likewise: signalled by vm_console_ready */
@@ -117,6 +119,8 @@ void vm_signal(struct vm *vm, oop semaphore);
 oop vm_unmarry_all(struct vm *vm);
 /* Collections with the machine's registers saved and restored. */
 void vm_scavenge(struct vm *vm);
+/* A step of the collection of old space, if one runs. */
+void vm_collect_step(struct vm *vm);
 uint64_t vm_full_gc(struct vm *vm);
 /* heap_become with frames, registers and caches put right. */
 int vm_become(struct vm *vm, oop from, oop to, bool two_way, bool copy_hash);
@@ -166,6 +170,7 @@ static inline uint64_t cache_second(oop selector, uint64_t class_index)
     return ((selector >> 6) + class_index * 29) & (METHOD_CACHE_SIZE - 1);
 }
 void lookup_flush_young(struct vm *vm);
+void lookup_flush_dead(struct vm *vm); /* heap_is_alive tells */
 static inline uint32_t shape_of(oop o)
 {
     return (uint32_t)(header(o) &

@@ -107,6 +107,20 @@ void lookup_flush_young(struct vm *vm)
     }
 }
 
+void lookup_flush_dead(struct vm *vm)
+{
+    struct heap *h = &vm->heap;
+    int i;
+
+    for (i = 0; i < METHOD_CACHE_SIZE; i++) {
+        struct cache_entry *e = &vm->method_cache[i];
+
+        if (e->selector && !(heap_is_alive(h, e->selector) &&
+                             heap_is_alive(h, e->method)))
+            e->selector = 0;
+    }
+}
+
 /* --- primitives of methods --- */
 
 /* Literal 0 of a method with primitive 117: module, function, ... */

@@ -36,8 +36,7 @@ static inline void set_live_words(struct heap *h, uint64_t word, uint64_t n)
     *b |= ~0ull >> (64 - n) << bit;
 }
 
-/* First live word at or after `word`, or `end`. */
-static uint64_t next_live(const struct heap *h, uint64_t word, uint64_t end)
+uint64_t next_live_word(const struct heap *h, uint64_t word, uint64_t end)
 {
     const uint64_t *b;
     uint64_t bits;
@@ -58,7 +57,7 @@ static uint64_t next_live(const struct heap *h, uint64_t word, uint64_t end)
 
 oop next_live_object(const struct heap *h, uint64_t *at, uint64_t end)
 {
-    uint64_t word = next_live(h, word_of(h, *at), word_of(h, end));
+    uint64_t word = next_live_word(h, word_of(h, *at), word_of(h, end));
     oop o;
 
     *at = h->new_start + 8 * word;
@@ -108,6 +107,18 @@ static inline void mark(struct heap *h, oop o)
     }
 }
 
+/* The class that the header names. */
+static void mark_class(struct heap *h, uint32_t index)
+{
+    uint8_t *flags = &h->private_->class_flags.base[index];
+    oop class = heap_follow(heap_class_at(h, index));
+
+    if (*flags & CLASS_SEEN || class < h->private_->marker.floor)
+        return;
+    *flags |= CLASS_SEEN;
+    mark(h, class);
+}
+
 oop mark_visit(struct heap *h, oop o)
 {
     o = heap_follow(o);
@@ -116,20 +127,29 @@ oop mark_visit(struct heap *h, oop o)
     return o;
 }
 
+void mark_kept(struct heap *h, oop o)
+{
+    struct heap_private *p = h->private_;
+
+    for (; is_forwarder(o); o = slot(o, 0)) {
+        if (o >= p->marker.floor)
+            set_live(h, o);
+        p->forwarders_kept = true;
+    }
+    if (is_pointer(o) && o >= p->marker.floor)
+        mark(h, o);
+}
+
 /* A slot that leads to forwarders. Where it would come to hold something
  * young, unknown to the remembered set, the forwarders stay. */
 static void mark_forwarded(struct heap *h, oop *at)
 {
-    uint64_t floor = h->private_->marker.floor;
-    oop o = heap_follow(*at), f;
+    oop o = heap_follow(*at);
 
-    if (is_immediate(o) || o >= floor) {
+    if (is_immediate(o) || o >= h->private_->marker.floor)
         *at = mark_visit(h, o);
-        return;
-    }
-    for (f = *at; f >= floor && is_forwarder(f); f = slot(f, 0))
-        set_live(h, f);
-    h->private_->forwarders_kept = true;
+    else
+        mark_kept(h, *at);
 }
 
 static inline void mark_slot(struct heap *h, oop *at)
@@ -252,6 +272,26 @@ static uint64_t trace_next(struct heap *h)
     return trace(h, list_items(l)[--l->count], (uint64_t)int_value(o));
 }
 
+void mark_born(struct heap *h, oop o)
+{
+    set_live(h, o);
+    mark_again(h, o);
+}
+
+void mark_again(struct heap *h, oop o)
+{
+    mark_class(h, class_index_of(o));
+    if (has_oops(o))
+        push(h, o);
+}
+
+void mark_through(struct heap *h, oop o)
+{
+    mark_class(h, class_index_of(o));
+    if (has_oops(o))
+        mark_slots(h, o, 0, strong_slots(h, o));
+}
+
 static void trace_range(struct heap *h, uint64_t at, uint64_t end)
 {
     oop o;
@@ -284,6 +324,11 @@ bool mark_trace(struct heap *h, uint64_t work)
         trace_range(h, h->new_start, h->old_start);
         trace_range(h, h->old_start, h->old_end);
     }
+}
+
+bool heap_is_alive(const struct heap *h, oop o)
+{
+    return is_immediate(o) || o < h->private_->marker.floor || live_bit(h, o);
 }
 
 /* --- beginning and end --- */

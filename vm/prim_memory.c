@@ -246,6 +246,7 @@ static int change_class(struct vm *vm, oop o, oop class)
         return PRIM_ERR_INAPPROPRIATE;
     set_format(o, f);
     set_class_index(o, index);
+    heap_keep(&vm->heap, class);
     vm_flush_caches(vm); /* o may be a class or a method itself */
     return PRIM_OK;
 }

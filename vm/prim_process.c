@@ -353,7 +353,8 @@ int prim_signal_at_utc(struct vm *vm, int argc)
     return set_timer(vm, argc, vm->sp[1], at - usecs_since_1901());
 }
 
-/* Nothing to run: sleeps until the time is over or something comes up. */
+/* Nothing to run: sleeps until the time is over or something comes up. A
+ * collection that runs is brought on instead. */
 int prim_relinquish(struct vm *vm, int argc)
 {
     uint64_t until;
@@ -363,7 +364,9 @@ int prim_relinquish(struct vm *vm, int argc)
     until = plat_usecs() + (uint64_t)int_value(vm->sp[0]);
     if (vm->timer_at && vm->timer_at < until)
         until = vm->timer_at;
-    if (!vm->external_pending && !vm->interrupt_pending)
+    if (heap_cycle_runs(&vm->heap))
+        vm_collect_step(vm);
+    else if (!vm->external_pending && !vm->interrupt_pending)
         plat_idle(until);
     vm_force_check();
     return prim_answer_self(vm, argc);

@@ -57,21 +57,42 @@ int prim_snapshot(struct vm *vm, int argc)
 
 /* --- the end --- */
 
+static void print_pauses(const struct heap *h)
+{
+    static const char *const kinds[] = {
+        "scavenge", "mark", "end of marking", "sweep", "full", "all"
+    };
+    char line[120];
+    int i;
+
+    for (i = 0; i < PAUSE_KINDS; i++) {
+        const struct pauses *p = &h->stats.pauses[i];
+
+        snprintf(line, sizeof line, "pauses, %s: %llu, %llu us, "
+                 "p50 %llu, p99 %llu, longest %llu\n", kinds[i],
+                 (unsigned long long)p->count, (unsigned long long)p->usecs,
+                 (unsigned long long)heap_pause_percentile(h, i, 50),
+                 (unsigned long long)heap_pause_percentile(h, i, 99),
+                 (unsigned long long)p->longest);
+        plat_write(2, line, strlen(line));
+    }
+}
+
 static void print_stats(struct vm *vm)
 {
     const struct interp_stats *s = &vm->stats;
     const struct heap_stats *g = &vm->heap.stats;
     char line[400];
 
+    print_pauses(&vm->heap);
     snprintf(line, sizeof line,
-             "scavenges %llu (%llu us), full collections %llu (%llu us)\n"
+             "scavenges %llu, collections of old space %llu, full %llu\n"
              "cache misses %llu, process switches %llu, checks %llu\n"
              "contexts married %llu, pages evicted %llu, overflows %llu\n"
              "ran %llu us\n",
              (unsigned long long)g->scavenges,
-             (unsigned long long)g->scavenge_usecs,
+             (unsigned long long)g->cycles,
              (unsigned long long)g->full_gcs,
-             (unsigned long long)g->full_gc_usecs,
              (unsigned long long)s->cache_misses,
              (unsigned long long)s->process_switches,
              (unsigned long long)s->checks,
@@ -113,10 +134,11 @@ static bool parameter(struct vm *vm, int64_t i, uint64_t *v)
     case 2: *v = h->eden_free - h->eden_start; return true;
     case 3: *v = h->old_end - h->old_start + h->new_size; return true;
     case 7: *v = g->full_gcs; return true;
-    case 8: *v = g->full_gc_usecs / 1000; return true;
+    case 8: *v = g->pauses[PAUSE_FULL].usecs / 1000; return true;
     case 9: *v = g->scavenges; return true;
-    case 10: *v = g->scavenge_usecs / 1000; return true;
+    case 10: *v = g->pauses[PAUSE_SCAVENGE].usecs / 1000; return true;
     case 11: *v = g->tenures; return true;
+    case 18: *v = g->compact_usecs / 1000; return true;
     case 20: *v = vm->started_usecs; return true;
     case 21: *v = g->remembered; return true;
     case 23: *v = h->want_extra; return true;
@@ -142,6 +164,11 @@ static bool parameter(struct vm *vm, int64_t i, uint64_t *v)
     case 66: *v = PAGE_WORDS * 8; return true;
     case 70: *v = 1; return true;
     case 71: *v = 17; return true;
+    case 72:
+        *v = (g->pauses[PAUSE_MARK].usecs + g->pauses[PAUSE_FINISH].usecs) /
+             1000;
+        return true;
+    case 73: *v = g->pauses[PAUSE_SWEEP].usecs / 1000; return true;
     case 6: case 12: case 24: case 25: case 26: case 67: case 68: case 69:
     case 74:
         *v = vm->parameters[i];

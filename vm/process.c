@@ -335,15 +335,17 @@ static void take_signals(struct vm *vm)
 
 /* --- collecting --- */
 
-static void visit_roots(void *owner, heap_visitor visit, bool young_only)
+static void visit_roots(void *owner, heap_visitor visit, enum roots why)
 {
     struct vm *vm = owner;
     int i;
 
-    if (young_only) {
+    if (why == ROOTS_YOUNG)
         lookup_flush_young(vm);
+    /* machine code keeps nothing old alive */
+    if (why == ROOTS_YOUNG)
         jit_visit_roots(vm, visit);
-    } else {
+    if (why == ROOTS_MOVE) {
         jit_flush(vm);
         vm_flush_caches(vm);
     }
@@ -355,9 +357,25 @@ static void visit_roots(void *owner, heap_visitor visit, bool young_only)
             vm->scratch[i] = visit(&vm->heap, vm->scratch[i]);
 }
 
+static void after_mark(void *owner, bool classes, bool forwarders)
+{
+    struct vm *vm = owner;
+
+    if (!jit_is_alive(vm))
+        jit_flush(vm);
+    if (classes)
+        vm_flush_caches(vm);
+    else
+        lookup_flush_dead(vm);
+    if (!forwarders && !vm->new_forwarders)
+        vm->forwarders = false;
+}
+
 void process_own_heap(struct vm *vm)
 {
-    const struct heap_owner owner = { .visit_roots = visit_roots, .owner = vm };
+    const struct heap_owner owner = {
+        .visit_roots = visit_roots, .owner = vm, .after_mark = after_mark
+    };
 
     heap_set_owner(&vm->heap, &owner);
 }
@@ -369,7 +387,7 @@ static void check_heap(struct vm *vm)
         return;
     if (!frame_check(vm))
         plat_panic("a frame is damaged");
-    if (vm->options.stress_gc && vm->heap.stats.scavenges % 64)
+    if (vm->options.stress_gc && vm->stats.checks % 1024)
         return;
     if (heap_check(&vm->heap))
         plat_panic("the heap is damaged");
@@ -383,8 +401,34 @@ void vm_scavenge(struct vm *vm)
 }
 
 /* Frames of processes that are garbage must not keep things alive: only the
- * running page stays a root. Machine code goes, so no frame can be an
- * optimised one: without memory for its contexts there is no collection. */
+ * running page stays a root. */
+static void start_cycle(struct vm *vm)
+{
+    if (vm->page)
+        frame_divorce_others(vm);
+    vm->new_forwarders = false;
+    heap_cycle_start(&vm->heap);
+}
+
+/* Steps of a millisecond, with as much between them; less as long as the
+ * program fills old space faster than the cycle proceeds. Under stress, small
+ * steps all the time. */
+void vm_collect_step(struct vm *vm)
+{
+    enum { STEP = 1000, LONG_STEP = 3000, GAP = 2000 };
+    struct heap *h = &vm->heap;
+    bool late = heap_cycle_is_late(h);
+
+    if (!heap_cycle_runs(h))
+        return;
+    heap_cycle_step(h, vm->options.stress_gc ? 0 : late ? LONG_STEP : STEP);
+    vm->next_step = plat_usecs() + (late ? 0 : GAP);
+    vm->reload = true;
+    check_heap(vm);
+}
+
+/* Likewise. Machine code goes, so no frame can be an optimised one: without
+ * memory for its contexts there is no collection. */
 uint64_t vm_full_gc(struct vm *vm)
 {
     uint64_t free_bytes;
@@ -411,15 +455,25 @@ bool vm_collect(struct vm *vm)
     return vm_full_gc(vm) > ENOUGH;
 }
 
-static void collect_if_wanted(struct vm *vm)
+static void collect_if_wanted(struct vm *vm, uint64_t now)
 {
     struct heap *h = &vm->heap;
+    bool stress = vm->options.stress_gc;
 
-    if (h->scavenge_wanted ||
-        (vm->options.stress_gc && vm->stats.checks % 16 == 0))
+    if (h->scavenge_wanted || (stress && vm->stats.checks % 16 == 0)) {
         vm_scavenge(vm);
+        if (heap_cycle_is_late(h))
+            vm_collect_step(vm);
+    } else if (heap_cycle_runs(h) && (stress || now >= vm->next_step)) {
+        vm_collect_step(vm);
+    } else if (!h->full_gc_wanted && !h->cycle_wanted) {
+        return;
+    }
     if (h->full_gc_wanted)
         vm_full_gc(vm);
+    if (h->cycle_wanted || (stress && !heap_cycle_runs(h)))
+        start_cycle(vm);
+    heap_note_visit(h, now);
 }
 
 /* --- the safepoint --- */
@@ -451,7 +505,7 @@ void vm_safepoint(struct vm *vm, bool may_switch)
         plat_poll();
         vm->next_poll = now + 1000;
     }
-    collect_if_wanted(vm);
+    collect_if_wanted(vm, now);
     while (!frame_reserve_pages(vm))
         if (!vm_collect(vm))
             plat_panic("no memory for the contexts of a deep stack");

@@ -2,16 +2,19 @@
  * scavenge.c - the young collection: copies what lives in eden and the past
  * survivor space to the future one, or to old space (tenuring).
  *
- * Cheney's algorithm with two scan pointers: one through the future space,
- * one through what was tenured, which lies at the old end because tenuring
- * only bumps. A copied object leaves a corpse: class index 8, slot 0 the
- * copy's address, just like a forwarder of become, so following one handles
- * both. The size of a corpse is never asked again.
+ * Cheney's algorithm with three scan pointers: through the future space;
+ * through what was tenured to chunks off the free lists, which are noted in
+ * a list; through what was tenured to the old end. A copied object leaves a
+ * corpse: class index 8, slot 0 the copy's address, just like a forwarder of
+ * become, so following one handles both. The size of a corpse is never asked
+ * again.
  *
  * Tenuring: when the survivors fill most of their space, those copied first
  * last time go old in the next scavenge; so does all that finds no room.
  */
 #include "vm/heap_private.h"
+
+enum { AHEAD = 6 }; /* remembered objects that are being fetched */
 
 static uint64_t in_future(const struct heap_private *p, oop o)
 {
@@ -29,10 +32,18 @@ static inline uint64_t place(struct heap *h, uint64_t from, uint64_t n)
         p->future_free = to + n;
         return to;
     }
+    h->stats.tenures++;
+    if (h->old_free_bytes >= n &&
+        region_ensure(&p->tenured.mem, (p->tenured.count + 1) * sizeof to)) {
+        to = heap_take_free(h, n);
+        if (to) {
+            list_push(&p->tenured, to);
+            return to;
+        }
+    }
     to = h->old_end;
     assert(n <= h->old_limit - to);
     h->old_end = to + n;
-    h->stats.tenures++;
     return to;
 }
 
@@ -155,11 +166,17 @@ static inline void rescan_old(struct heap *h, oop o)
 
 static void scan_remembered(struct heap *h)
 {
-    struct oop_list *l = &h->private_->remembered;
+    struct heap_private *p = h->private_;
+    struct oop_list *l = &p->remembered;
     uint64_t i, kept = 0;
     oop *items = list_items(l);
 
     for (i = 0; i < l->count; i++) {
+        if (i + AHEAD < l->count) {
+            __builtin_prefetch(header_ptr(items[i + AHEAD]));
+            __builtin_prefetch(slots(items[i + AHEAD]) + 7);
+        }
+        p->scanned += slot_count(items[i]);
         if (scan(h, items[i]))
             items[kept++] = items[i];
         else
@@ -172,37 +189,59 @@ static void scan_remembered(struct heap *h)
 static void scan_old_space(struct heap *h, uint64_t end)
 {
     uint64_t at = h->old_start;
+    oop o;
 
     h->private_->remembered.count = 0;
     h->private_->remembered_overflow = false;
-    while (at < end) {
-        oop o = object_at(at);
-
-        at = chunk_end(o);
+    while ((o = heap_next_old(h, &at, end))) {
         *header_ptr(o) &= ~HDR_REMEMBERED;
         if (class_index_of(o) != CLS_FREE)
             rescan_old(h, o);
     }
 }
 
-/* Scans until both scan pointers have caught up. */
-static void scan_copies(struct heap *h, uint64_t *young, uint64_t *old)
+/* How far the copies are scanned. */
+struct progress {
+    uint64_t young, old; /* addresses */
+    uint64_t listed;     /* of p->tenured */
+};
+
+static void scan_copies(struct heap *h, struct progress *at)
 {
     struct heap_private *p = h->private_;
 
-    while (*young < p->future_free || *old < h->old_end) {
-        while (*young < p->future_free) {
-            oop o = object_at(*young);
+    while (at->young < p->future_free || at->old < h->old_end ||
+           at->listed < p->tenured.count) {
+        while (at->young < p->future_free) {
+            oop o = object_at(at->young);
 
-            *young = chunk_end(o);
+            at->young = chunk_end(o);
             scan(h, o);
         }
-        while (*old < h->old_end) {
-            oop o = object_at(*old);
+        while (at->listed < p->tenured.count)
+            rescan_old(h, object_at(list_items(&p->tenured)[at->listed++]));
+        while (at->old < h->old_end) {
+            oop o = object_at(at->old);
 
-            *old = chunk_end(o);
+            at->old = chunk_end(o);
             rescan_old(h, o);
         }
+    }
+}
+
+/* What was tenured while a cycle marks: bumped from `at` on, and listed. */
+static void mark_tenured(struct heap *h, uint64_t at)
+{
+    struct heap_private *p = h->private_;
+    uint64_t i;
+
+    for (i = 0; i < p->tenured.count; i++)
+        mark_born(h, object_at(list_items(&p->tenured)[i]));
+    while (at < h->old_end) {
+        oop o = object_at(at);
+
+        at = chunk_end(o);
+        mark_born(h, o);
     }
 }
 
@@ -277,7 +316,7 @@ static void visit_heap_roots(struct heap *h)
         list_items(&p->mourners)[i] =
             visit(h, list_items(&p->mourners)[i]);
     if (p->owner.visit_roots)
-        p->owner.visit_roots(p->owner.owner, visit, true);
+        p->owner.visit_roots(p->owner.owner, visit, ROOTS_YOUNG);
 }
 
 static void settle_weak_references(struct heap *h)
@@ -308,27 +347,33 @@ static void swap_survivors(struct heap *h)
 void heap_scavenge(struct heap *h)
 {
     struct heap_private *p = h->private_;
-    uint64_t start = plat_usecs();
-    uint64_t young = p->future_start, old = h->old_end, tenured = old;
+    uint64_t start = plat_usecs(), end = h->old_end;
+    struct progress at = { .young = p->future_start, .old = end };
+    uint64_t free_before = h->old_free_bytes;
 
     h->stats.allocated_bytes += h->eden_free - h->eden_start;
     p->future_free = p->future_start;
+    p->tenured.count = p->scanned = 0;
     if (p->remembered_overflow)
-        scan_old_space(h, tenured);
+        scan_old_space(h, end);
     else
         scan_remembered(h);
     visit_heap_roots(h);
-    scan_copies(h, &young, &old);
+    scan_copies(h, &at);
     while (p->ephemerons.count) {
         if (!trace_ephemerons(h))
             fire_ephemerons(h);
-        scan_copies(h, &young, &old);
+        scan_copies(h, &at);
     }
     settle_weak_references(h);
     swap_survivors(h);
+    if (p->phase == PHASE_MARKING)
+        mark_tenured(h, end);
+    heap_wish_eden(h, p->past_free - p->past_start + h->old_end - end +
+                          free_before - h->old_free_bytes + 4 * p->scanned);
     heap_settle(h);
     h->stats.scavenges++;
-    h->stats.scavenge_usecs += plat_usecs() - start;
+    heap_note_pause(h, PAUSE_SCAVENGE, start);
     if (p->owner.after_move)
         p->owner.after_move(p->owner.owner, false);
 }

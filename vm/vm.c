@@ -107,7 +107,7 @@ void vm_follow_forwarders(struct vm *vm)
     struct heap *h = &vm->heap;
     uint64_t i;
 
-    vm->forwarders = true;
+    vm->forwarders = vm->new_forwarders = true;
     jit_follow_forwarders(vm);
     vm_flush_caches(vm);
     frame_visit_roots(vm, follow);

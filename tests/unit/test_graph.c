@@ -39,6 +39,8 @@ static oop root_oop[ROOTS];
 static struct heap heap, *const h = &heap;
 static uint64_t random_state;
 static int next_tag;
+static bool with_cycles;
+static unsigned cycles;
 
 static unsigned pick(unsigned n)
 {
@@ -48,7 +50,7 @@ static unsigned pick(unsigned n)
     return (unsigned)(random_state >> 20) % n;
 }
 
-static void visit_roots(void *owner, heap_visitor visit, bool young_only)
+static void visit_roots(void *owner, heap_visitor visit, enum roots why)
 {
     int i;
 
@@ -356,9 +358,31 @@ static void become(void)
         replace_node(a, b);
 }
 
+/* Steps of a cycle in between, as small as can be. */
+static void cycle_step(void)
+{
+    uint64_t scavenges = h->stats.scavenges;
+
+    if (!heap_cycle_runs(h)) {
+        heap_cycle_start(h);
+        cycles++;
+    }
+    h->private_->cycle.quantum = 1 + pick(pick(10) ? 30 : 3000);
+    heap_cycle_step(h, 0);
+    if (h->full_gc_wanted) { /* it gave up */
+        heap_full_gc(h);
+        compare(true);
+    }
+    if (scavenges != h->stats.scavenges || pick(20) == 0)
+        compare(false);
+}
+
 static void step(void)
 {
     unsigned what = pick(1000);
+
+    if (with_cycles && pick(3) == 0)
+        cycle_step();
 
     if (what < 420)
         new_node();
@@ -432,6 +456,19 @@ static void graphs_survive_collections(void **state)
         run(seed, 25000);
 }
 
+static void graphs_survive_cycles(void **state)
+{
+    uint64_t seed;
+
+    with_cycles = true;
+    cycles = 0;
+    for (seed = 11; seed <= 20; seed++)
+        run(seed, 12000);
+    with_cycles = false;
+    print_message("%u cycles\n", cycles);
+    assert_true(cycles > 20);
+}
+
 static void graphs_survive_with_a_tiny_mark_stack(void **state)
 {
     int steps;
@@ -462,6 +499,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(graphs_survive_collections),
+        cmocka_unit_test(graphs_survive_cycles),
         cmocka_unit_test(graphs_survive_with_a_tiny_mark_stack),
         cmocka_unit_test(graphs_survive_without_a_remembered_set),
     };

@@ -24,7 +24,7 @@ static oop roots[ROOTS], weak_root;
 static unsigned moves;
 static struct heap heap, *const h = &heap;
 
-static void visit_roots(void *owner, heap_visitor visit, bool young_only)
+static void visit_roots(void *owner, heap_visitor visit, enum roots why)
 {
     int i;
 
@@ -45,7 +45,7 @@ static void after_move(void *owner, bool full) { moves++; }
 static int set_up(void **state)
 {
     static const struct heap_owner owner = {
-        visit_roots, after_move, &heap, visit_weak
+        visit_roots, after_move, &heap, visit_weak, NULL
     };
     struct tiny *t = tiny_image();
     char name[64];

@@ -50,6 +50,7 @@ static inline void jit_unlink_selector(struct vm *vm, oop selector) {}
 static inline void jit_forget(struct vm *vm, oop method) {}
 static inline void jit_changed(struct vm *vm, oop method) {}
 static inline void jit_visit_roots(struct vm *vm, heap_visitor visit) {}
+static inline bool jit_is_alive(struct vm *vm) { return true; }
 static inline void jit_follow_forwarders(struct vm *vm) {}
 static inline void jit_print_stats(struct vm *vm) {}
 
@@ -82,8 +83,11 @@ void jit_unlink_selector(struct vm *vm, oop selector);
 void jit_forget(struct vm *vm, oop method);
 /* `method`, or a literal of it, has changed. */
 void jit_changed(struct vm *vm, oop method);
-/* For a scavenge; a full collection is preceded by jit_flush. */
+/* For a scavenge; before a full collection moves anything comes jit_flush. */
 void jit_visit_roots(struct vm *vm, heap_visitor visit);
+/* After marking: false if what machine code refers to has died, so that all
+ * of it must go. */
+bool jit_is_alive(struct vm *vm);
 void jit_follow_forwarders(struct vm *vm);
 void jit_print_stats(struct vm *vm);
 

@@ -225,13 +225,14 @@ static void push_remote(struct compiler *c)
 
 static void slow_barrier(struct compiler *c, struct slow *s)
 {
-    emit_barrier_rest(c->vm, &c->a, s->y, &s->out);
+    emit_barrier_rest(c->vm, &c->a, s->x, s->y, &s->out);
 }
 
 void emit_barrier(struct compiler *c, enum reg x, enum reg y)
 {
     struct slow *s = new_slow(c, slow_barrier);
 
+    s->x = x;
     s->y = y;
     emit_barrier_test(&c->a, x, y, &s->in, &s->out);
     asm_bind(&c->a, &s->out);

@@ -131,7 +131,7 @@ static void barrier(struct compiler *c)
     emit_barrier_test(&c->a, RAX, RDX, &in, &done);
     asm_jmp(&c->a, &done);
     asm_bind(&c->a, &in);
-    emit_barrier_rest(c->vm, &c->a, RDX, &done);
+    emit_barrier_rest(c->vm, &c->a, RAX, RDX, &done);
     asm_bind(&c->a, &done);
 }
 

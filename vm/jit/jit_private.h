@@ -102,7 +102,7 @@ struct jit_stubs {
     uint8_t *return_slow, *block_return_slow; /* rsi: the answer */
     uint8_t *must_be_boolean; /* rsi: the value */
     uint8_t *read_only;      /* rsi object, rdx value, rcx index */
-    uint8_t *remember, *widow, *identical, *class_of, *follow; /* leaves */
+    uint8_t *barrier, *widow, *identical, *class_of, *follow; /* leaves */
     uint8_t *hot_call, *hot_loop; /* asks the second tier */
     uint8_t *box, *new_filled, *new_nils; /* leaves of optimised code */
     uint8_t *deopt;          /* leaves optimised code for the interpreter */
@@ -243,12 +243,12 @@ void stubs_make(struct vm *vm, struct assembler *a);
 /* Compares the receiver's class in rdx to ecx, leaves it in eax. */
 void emit_class_index(struct assembler *a);
 /* The oop in x was stored into the object in y: jumps to `in` if that may
- * need remembering. Spoils r10. */
+ * need the write barrier. Spoils r10. */
 void emit_barrier_test(struct assembler *a, enum reg x, enum reg y,
                        struct label *in, struct label *out);
 /* ... which is done there, and ends with a jump to `out`. */
-void emit_barrier_rest(struct vm *vm, struct assembler *a, enum reg y,
-                       struct label *out);
+void emit_barrier_rest(struct vm *vm, struct assembler *a, enum reg x,
+                       enum reg y, struct label *out);
 
 /* --- jit_prims.c --- */
 
@@ -291,7 +291,7 @@ void runtime_return(struct vm *vm, oop answer);
 void runtime_block_return(struct vm *vm, oop answer);
 void runtime_must_be_boolean(struct vm *vm, oop value);
 void runtime_read_only(struct vm *vm, oop o, oop value, uint64_t index);
-void runtime_remember(struct vm *vm, oop o);
+void runtime_barrier(struct vm *vm, oop o, oop value);
 uint64_t runtime_identical(struct vm *vm, oop a, oop b);
 oop runtime_class_of(struct vm *vm, oop o);
 oop runtime_context(struct vm *vm);

@@ -139,7 +139,10 @@ void runtime_run_block(struct vm *vm, uint64_t argc)
 
 /* --- leaves --- */
 
-void runtime_remember(struct vm *vm, oop o) { heap_remember(&vm->heap, o); }
+void runtime_barrier(struct vm *vm, oop o, oop value)
+{
+    heap_barrier(&vm->heap, o, value);
+}
 
 uint64_t runtime_identical(struct vm *vm, oop a, oop b)
 {

@@ -435,23 +435,34 @@ void emit_class_index(struct assembler *a)
     asm_here_short(a, immediate);
 }
 
-/* The collector's write barrier, second part: is the object in y neither
- * young nor remembered? */
-void emit_barrier_rest(struct vm *vm, struct assembler *a, enum reg y,
-                       struct label *out)
+static void emit_young_test(struct assembler *a, enum reg x)
 {
-    asm_mov(a, R10, y);
+    asm_mov(a, R10, x);
     asm_alu_load(a, SUB, R10, HEAP(new_start));
     asm_alu_load(a, CMP, R10, HEAP(new_size));
+}
+
+/* The collector's write barrier, second part: is the object in y old, and not
+ * remembered if the value in x is young? */
+void emit_barrier_rest(struct vm *vm, struct assembler *a, enum reg x,
+                       enum reg y, struct label *out)
+{
+    struct label call = LABEL_INIT;
+
+    emit_young_test(a, y);
     asm_jcc(a, IF_BELOW, out);
+    emit_young_test(a, x);
+    asm_jcc(a, IF_NOT_BELOW, &call);
     asm_test_mem8_imm(a, AT(y, 3), HDR_REMEMBERED >> 24);
     asm_jcc(a, IF_NOT_EQUAL, out);
+    asm_bind(a, &call);
     asm_push(a, y);
-    asm_call_to(a, vm->jit->stubs.remember);
+    asm_push(a, x);
+    asm_call_to(a, vm->jit->stubs.barrier);
     asm_jmp(a, out);
 }
 
-/* First part: is the value in x young? */
+/* First part: is the value in x an oop that the barrier is for (heap.h)? */
 void emit_barrier_test(struct assembler *a, enum reg x, enum reg y,
                        struct label *in, struct label *out)
 {
@@ -459,7 +470,7 @@ void emit_barrier_test(struct assembler *a, enum reg x, enum reg y,
     asm_jcc(a, IF_NOT_EQUAL, out);
     asm_mov(a, R10, x);
     asm_alu_load(a, SUB, R10, HEAP(new_start));
-    asm_alu_load(a, CMP, R10, HEAP(new_size));
+    asm_alu_load(a, CMP, R10, HEAP(barrier_size));
     asm_jcc(a, IF_BELOW, in);
 }
 
@@ -494,7 +505,7 @@ void stubs_make(struct vm *vm, struct assembler *a)
     s->slot_mediated = TRANSITION(runtime_slot);
     s->store_mediated = TRANSITION(runtime_store_slot);
     s->run_block = TRANSITION(runtime_run_block);
-    s->remember = LEAF(runtime_remember, 1, false);
+    s->barrier = LEAF(runtime_barrier, 2, false);
     s->identical = LEAF(runtime_identical, 2, true);
     s->class_of = LEAF(runtime_class_of, 1, true);
     s->follow = LEAF(runtime_follow, 1, true);

@@ -3,9 +3,10 @@
  *
  * Owns the zone: the shared stubs, then pieces of code one after another.
  * When it is full everything but the stubs is thrown away; the frames that
- * ran it go on interpreted, and what is hot comes back soon. The same happens
- * before a full collection, so machine code is seen by scavenges only: there,
- * pieces whose pools have young oops are roots.
+ * ran it go on interpreted, and what is hot comes back soon.
+ *
+ * In scavenges, pieces whose pools have young oops are roots. A marking takes
+ * no notice of machine code: if it refers to something dead, it goes.
  */
 #include "vm/jit/deopt.h"
 #include "vm/jit/jit_private.h"
@@ -309,6 +310,52 @@ void jit_visit_roots(struct vm *vm, heap_visitor visit)
     for (i = 0; i < BLOCK_CACHE; i++)
         if (heap_is_young(&vm->heap, j->block_cache[i].block))
             j->block_cache[i].block = 0;
+}
+
+static bool code_is_alive(struct vm *vm, const struct jit_code *c)
+{
+    const struct optimised *o = c->optimised;
+    unsigned i;
+
+    for (i = 0; o && i < o->num_dependencies; i++)
+        if (!heap_is_alive(&vm->heap, o->dependencies[i]))
+            return false;
+    for (i = 0; i < c->pool_count; i++)
+        if (!heap_is_alive(&vm->heap, c->pool[i]))
+            return false;
+    return c->kind == CODE_PIC || heap_is_alive(&vm->heap, c->method);
+}
+
+/* Code that nothing can run any more needs not be right. */
+static void empty_code(struct vm *vm, struct jit_code *c)
+{
+    unsigned i;
+
+    zone_hide(vm, c);
+    c->method = vm->heap.nil;
+    for (i = 0; i < c->pool_count; i++)
+        c->pool[i] = vm->heap.nil;
+}
+
+bool jit_is_alive(struct vm *vm)
+{
+    struct jit *j = vm->jit;
+    unsigned i;
+
+    for (i = 0; j && i < j->num_codes; i++) {
+        struct jit_code *c = j->codes[i];
+
+        if (code_is_alive(vm, c))
+            continue;
+        if (!heap_is_alive(&vm->heap, c->method) &&
+            !c->optimised && (c->forgotten || c->kind == CODE_REFUSED))
+            empty_code(vm, c);
+        else
+            return false;
+    }
+    if (j)
+        memset(j->block_cache, 0, sizeof j->block_cache);
+    return true;
 }
 
 void jit_follow_forwarders(struct vm *vm)
