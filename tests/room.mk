@@ -119,20 +119,30 @@ unit: $(UNIT:%=$(T)/%) $(FUZZ:%=$(T)/%) ## run the C unit and fuzz tests
 lint: $(BUILD)/aerostat ## check the doors of the house
 	@tests/lint.py
 
-FAST_SUITES = "lint=tests/lint.py" $(UNIT_SUITES) $(FUZZ_SUITES) \
-  "image tests=$(HOSTED) $(IMAGE) test" \
-  "language files=$(HOSTED) $(IMAGE) langtest tests/lang/*.st" \
-  "image tests, interpreted=$(HOSTED) --jit=off $(IMAGE) test" \
-  "image tests, all compiled=$(HOSTED) --jit-threshold=0 $(IMAGE) test" \
-  "language files, interpreted=$(HOSTED) --jit=off $(IMAGE) langtest tests/lang/*.st" \
-  "language files, all compiled=$(HOSTED) --jit-threshold=0 $(IMAGE) langtest tests/lang/*.st"
+# Ways to run an image. Thresholds of 0 compile all that is called, at once.
+MODES := interpreted baseline both both-at-once both-after-one deopt
+OPTIONS_interpreted := --jit=off
+OPTIONS_baseline := --jit=1 --jit-threshold=0
+OPTIONS_both :=
+OPTIONS_both-at-once := --jit-threshold=0 --jit-threshold2=0
+OPTIONS_both-after-one := --jit-threshold=1 --jit-threshold2=1
+OPTIONS_deopt := $(OPTIONS_both-at-once) --jit-stress=deopt
+STRESS := --stress-gc --check-heap
+LANG := $(IMAGE) langtest tests/lang/*.st
+DIFFER := $(PYTHON) tests/fuzz/jit_differ.py $(BUILD)/aerostat $(IMAGE)
 
-SLOW_SUITES = \
-  "compiled as interpreted=timeout 600 $(PYTHON) tests/fuzz/jit_differ.py $(BUILD)/aerostat $(IMAGE) 1 12" \
-  "language files, asan=$(ASAN) --jit=off $(IMAGE) langtest tests/lang/*.st" \
-  "language files, compiled, asan=$(ASAN) --jit-threshold=0 $(IMAGE) langtest tests/lang/*.st" \
-  "language files, gc stress=$(ASAN) --jit=off --stress-gc --check-heap $(IMAGE) langtest tests/lang/*.st" \
-  "language files, compiled, gc stress=$(ASAN) --jit-threshold=0 --stress-gc --check-heap $(IMAGE) langtest tests/lang/*.st" \
+# Image tests share files, so that they are all in one lane (tests/run.py).
+IMAGE_LANE = $(foreach m,$(MODES), \
+  "image tests: $(m)=$(HOSTED) $(OPTIONS_$(m)) $(IMAGE) test" \
+  "language files: $(m)=$(HOSTED) $(OPTIONS_$(m)) $(LANG)")
+UNIT_LANE = "lint=tests/lint.py" $(UNIT_SUITES) $(FUZZ_SUITES)
+STRESS_LANE = \
+  "compiled as interpreted=timeout 900 $(DIFFER) 1 12" \
+  $(foreach m,interpreted both-at-once, \
+    "language files, asan: $(m)=$(ASAN) $(OPTIONS_$(m)) $(LANG)") \
+  $(foreach m,interpreted baseline both-at-once, \
+    "language files, gc stress: $(m)=$(ASAN) $(OPTIONS_$(m)) $(STRESS) $(LANG)")
+SYSTEM_SUITES = \
   "hosted and machine=$(PYTHON) -m pytest -q -rs -p no:cacheprovider tests/system"
 
 FAST_NEEDS = $(BUILD)/aerostat $(IMAGE) $(UNIT:%=$(T)/%) \
@@ -145,9 +155,9 @@ test-fast: deps ## the proof without QEMU and sanitizers, about a minute
 test: deps ## the whole proof; closes with `N passed, M failed`
 	@$(MAKE) --no-print-directory test-run
 test-fast-run: $(FAST_NEEDS)
-	@tests/run.py $(FAST_SUITES)
+	@tests/run.py $(IMAGE_LANE) -- $(UNIT_LANE) --
 test-run: $(FAST_NEEDS) $(SLOW_NEEDS)
-	@tests/run.py $(FAST_SUITES) $(SLOW_SUITES)
+	@tests/run.py $(IMAGE_LANE) -- $(UNIT_LANE) $(STRESS_LANE) -- $(SYSTEM_SUITES)
 
 .PHONY: unit lint test test-fast test-run test-fast-run
 

@@ -39,6 +39,32 @@ def test_cuis_runs_a_script(cuis):
     assert out == ["7", "158", "473"]
 
 
+AT_ONCE = "--jit-threshold=0 --jit-threshold2=0"
+MODES = {
+    "interpreted": "--jit=off",
+    "baseline": "--jit=1 --jit-threshold=0",
+    "both at once": AT_ONCE,
+    "both after one call": "--jit-threshold=1 --jit-threshold2=1",
+    "deoptimised": AT_ONCE + " --jit-stress=deopt",
+    "interpreted, gc stress": "--jit=off --stress-gc",
+    "baseline, gc stress": "--jit=1 --jit-threshold=0 --stress-gc",
+    "both, gc stress": AT_ONCE + " --stress-gc",
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_both_behave_however_they_are_run(mode, cuis, pharo):
+    options = MODES[mode].split()
+    script = cuis.parent / "script.st"
+    script.write_text(CUIS_SCRIPT % "Smalltalk quitPrimitive.")
+    run = hosted(*options, cuis, "-s", "script.st", cwd=cuis.parent)
+    assert run.returncode == 0, run.stderr
+    out = (cuis.parent / "out.txt").read_text().split("\n")
+    assert out == ["7", "158", "473"]
+    hosted(*options, pharo)
+    assert hosted(*options, pharo, "--list").stdout.rstrip() == PHARO_LIST
+
+
 def test_cuis_saves_and_runs_again(cuis):
     script = cuis.parent / "script.st"
     script.write_text(
