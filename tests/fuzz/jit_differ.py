@@ -5,9 +5,10 @@ jit_differ.py VM IMAGE SEED PROGRAMS.
 Each program is a class with methods of arithmetic at the edges of
 SmallInteger and of Float, loops, blocks with returns out of them, exceptions,
 unwinding, contexts, become: and changes of the very class under running code.
-It is run by the interpreter, and by machine code from the first call on or
-soon after; every fourth with a collection at every safepoint, too. What it prints must be equal. A
-program that differs is kept as /tmp/jit_differ.SEED.st.
+It is run by the interpreter, and by machine code of either tier from the first
+call on or soon after; every fourth with a collection at every safepoint, too,
+every fourth leaving the second tier's code all the time. What it prints must
+be equal. A program that differs is kept as /tmp/jit_differ.SEED.st.
 """
 import os
 import random
@@ -193,9 +194,14 @@ def differs(vm, image, seed):
     if not expected:
         os.unlink(f.name)
         return False
-    ways = [["--jit-threshold=0"], ["--jit-threshold=2"]]
+    both = ["--jit=on", "--check-heap", "--jit-threshold=0"]
+    ways = [["--jit=1", "--jit-threshold=%d" % (seed % 2 * 2)],
+            both + ["--jit-threshold2=%d" % (seed % 3)]]
     if seed % 4 == 0:
-        ways.append(["--jit-threshold=0", "--stress-gc"])
+        ways.append(["--jit=1", "--jit-threshold=0", "--stress-gc"])
+        ways.append(both + ["--jit-threshold2=1", "--stress-gc"])
+    if seed % 4 == 2:
+        ways.append(both + ["--jit-threshold2=1", "--jit-stress=deopt"])
     for options in ways:
         found = run(vm, image, options, f.name)
         if found and found != expected:

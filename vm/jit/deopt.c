@@ -175,16 +175,18 @@ static bool fill_context(const struct rebuilt *r, unsigned i)
 {
     struct heap *h = &r->vm->heap;
     const struct deopt_frame *f = frame_at(r, i);
-    oop ctx = r->contexts[i];
+    oop ctx = r->contexts[i], receiver = value_of(r, f->receiver);
     uint64_t k, n = num_values(r, i);
 
+    if (!receiver)
+        return false;
     if (i > 0)
         heap_store(h, ctx, CTX_SENDER, r->contexts[i - 1]);
     slots(ctx)[CTX_PC] = int_oop(f->bytecode + 1);
     slots(ctx)[CTX_STACKP] = int_oop((int64_t)n);
     heap_store(h, ctx, CTX_METHOD, r->code->pool[f->method]);
     heap_store(h, ctx, CTX_CLOSURE, value_of(r, f->closure));
-    heap_store(h, ctx, CTX_RECEIVER, value_of(r, f->receiver));
+    heap_store(h, ctx, CTX_RECEIVER, receiver);
     for (k = f->num_values; k < n; k++)
         heap_store(h, ctx, CTX_TEMPS + k,
                    r->operands[-(int64_t)(k - f->num_values)]);
@@ -294,6 +296,7 @@ static void put_frame(struct layout *l, unsigned i)
     uint32_t temps = code_num_temps(method), k;
     oop *result, pc = (oop)(uintptr_t)l->pc;
 
+    l->failed |= !receiver;
     put(l, closure ? closure : receiver);
     result = l->sp;
     for (k = 0; k < temps; k++)
