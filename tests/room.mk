@@ -154,12 +154,18 @@ test-fast: deps ## the proof without QEMU and sanitizers, about a minute
 	@$(MAKE) --no-print-directory test-fast-run
 test: deps ## the whole proof; closes with `N passed, M failed`
 	@$(MAKE) --no-print-directory test-run
+test-matrix: deps ## every boot path with every disk, keyboard and pointer
+	@$(MAKE) --no-print-directory test-matrix-run
+test-matrix-run: $(SLOW_NEEDS)
+	@MATRIX=full $(PYTHON) -m pytest -q -rs -p no:cacheprovider \
+	  tests/system/test_matrix.py
 test-fast-run: $(FAST_NEEDS)
 	@tests/run.py $(IMAGE_LANE) -- $(UNIT_LANE) --
 test-run: $(FAST_NEEDS) $(SLOW_NEEDS)
 	@tests/run.py $(IMAGE_LANE) -- $(UNIT_LANE) $(STRESS_LANE) -- $(SYSTEM_SUITES)
 
-.PHONY: unit lint test test-fast test-run test-fast-run
+.PHONY: unit lint test test-fast test-run test-fast-run test-matrix \
+  test-matrix-run
 
 # Beside pixman (libpixman-1-dev) where it is installed; nothing else needs it.
 PIXMAN := $(shell pkg-config --libs --cflags pixman-1 2>/dev/null)

@@ -66,6 +66,9 @@ def report(name, counts, text, seconds):
     passed, failed, skipped = counts
     print("%-28s %5d passed %3d failed %3d skipped  %6.1f s" % (
         name, passed, failed, skipped, seconds), flush=True)
+    for line in text.splitlines():
+        if line.startswith("| "):  # a table that the suite wants shown
+            print(line)
     if failed:
         print(text[-6000:], flush=True)
     elif skipped:

@@ -46,3 +46,25 @@ def hosted(*args, cwd=None, timeout=300, vm="aerostat"):
         cwd=cwd, timeout=timeout, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
         errors="replace")
+
+
+# -- a table of machines, printed at the end of the run --
+
+@pytest.fixture
+def table(record_property):
+    """Call it with the cells of a row; the last row counts."""
+    return lambda *cells: record_property("row", cells)
+
+
+def pytest_terminal_summary(terminalreporter):
+    rows = [dict(report.user_properties)["row"]
+            for reports in ("passed", "failed")
+            for report in terminalreporter.stats.get(reports, [])
+            if report.when == "call" and
+            "row" in dict(report.user_properties)]
+    if not rows:
+        return
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        terminalreporter.write_line("| %s |" % " | ".join(
+            cell.ljust(width) for cell, width in zip(row, widths)))

@@ -1,0 +1,119 @@
+"""Every way to start, with every kind of disk, keyboard and pointer: boot to
+the desktop, type and click, save, pull the plug, come back. A row each, in
+the table at the end of the run. MATRIX=full takes all combinations, else
+each boot path is taken once, with another kind of input each time."""
+import os
+import shutil
+
+import pytest
+
+from conftest import built
+from desktop import Tablet, type_into_workspace
+from machine import FIRMWARE, Machine, pvh
+
+WORKSPACE = "(World windowNamed: 'Workspace') codePane string"
+WRITTEN = "'Foo := 6 * (3 + 4) 42'"
+DRIVE = ["-drive", "if=none,id=d,format=raw,file={0}"]
+
+# What is booted, and from where; it saves there, too, but for the CD.
+MEDIA = {
+    "CD": ["-boot", "d", "-cdrom", "{0}"],
+    "stick, xHCI": DRIVE + ["-device", "qemu-xhci,id=x",
+                            "-device", "usb-storage,bus=x.0,drive=d"],
+    "stick, EHCI": DRIVE + ["-device", "usb-ehci,id=e",
+                            "-device", "usb-storage,bus=e.0,drive=d"],
+    "AHCI": DRIVE + ["-device", "ide-hd,drive=d,bus=ide.0"],
+    "NVMe": DRIVE + ["-device", "nvme,drive=d,serial=n"],
+    "IDE": DRIVE + ["-device", "ide-hd,drive=d,bus=ide.0"],
+    "virtio-blk": DRIVE + ["-device", "virtio-blk-pci,drive=d"],
+    "virtio-scsi": DRIVE + ["-device", "virtio-scsi-pci",
+                            "-device", "scsi-hd,drive=d"],
+}
+INPUTS = {
+    "PS/2": (Machine, []),
+    "usb-kbd, usb-mouse": (Machine, [
+        "-device", "nec-usb-xhci,id=i", "-device", "usb-kbd,bus=i.0",
+        "-device", "usb-mouse,bus=i.0"]),
+    "usb-kbd, usb-tablet": (Tablet, [
+        "-device", "nec-usb-xhci,id=i", "-device", "usb-kbd,bus=i.0",
+        "-device", "usb-tablet,bus=i.0"]),
+    "virtio-input": (Tablet, ["-device", "virtio-keyboard-pci",
+                              "-device", "virtio-tablet-pci"]),
+}
+CD_DISK = ["-drive", "if=none,id=s,format=raw,file={1}",
+           "-device", "virtio-blk-pci,drive=s"]
+
+
+def rows():
+    everything = [(f, m, i) for f in ("seabios", "ovmf") for m in MEDIA
+                  for i in INPUTS]
+    if os.environ.get("MATRIX") == "full":
+        return everything
+    paths = sorted({row[:2] for row in everything},
+                   key=lambda path: everything.index((*path, "PS/2")))
+    kinds = list(INPUTS)
+    return [(*path, kinds[(i + i // 8) % 4]) for i, path in enumerate(paths)]
+
+
+def machine(row, media, run):
+    firmware, medium, kind = row
+    start, more = INPUTS[kind]
+    board = "pc" if medium == "IDE" else "q35"
+    if kind != "PS/2":
+        board += ",i8042=off"
+    args = FIRMWARE[firmware] + MEDIA[medium] + more
+    if medium == "CD":
+        args = args + CD_DISK
+    name = "matrix-%s-%s-%s" % (firmware, medium, run)
+    return start([a.format(*media) for a in args], machine=board,
+                 name=name.replace(", ", "-"))
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: "-".join(row))
+def test_boots_takes_input_saves_and_comes_back(row, tmp_path, table):
+    if row[1] == "CD":
+        media = [built("aerostat.iso"), shutil.copy(
+            built("blank-disk.img"), tmp_path / "disk.img")]
+    else:
+        media = [shutil.copy(built("aerostat-stick.img"),
+                             tmp_path / "disk.img")]
+    table(*row, "did not start")
+    with machine(row, media, "before") as m:
+        m.prompt(timeout=180)
+        m.until("World notNil", "true")
+        table(*row, "started; keys or pointer failed")
+        type_into_workspace(m)
+        table(*row, "took keys and pointer; could not save")
+        m.key("alt", "shift", "s")
+        m.until("WorldMenu lastSaved notNil", "true", timeout=90)
+        m.prompt()
+    table(*row, "saved; did not come back")
+    with machine(row, media, "after") as m:
+        m.prompt(timeout=180)
+        m.until(WORKSPACE, WRITTEN)
+    table(*row, "started, typed, clicked, saved, killed, came back")
+
+
+# -- machines --
+
+MACHINES = [
+    # MiB, processor, cores, board
+    (64, "qemu64", 1, "pc"), (64, "qemu64", 1, "q35"),
+    (512, "qemu64", 2, "q35"), (512, "Nehalem", 4, "pc"),
+    (3072, "Skylake-Client", 8, "q35"), (3072, "max", 1, "pc"),
+    (5120, "max", 8, "q35"), (5120, "EPYC", 2, "pc"),
+]
+
+
+@pytest.mark.parametrize("memory,processor,cores,board", MACHINES)
+def test_machines(memory, processor, cores, board, table):
+    row = ("%s, %s" % (board, processor), "%d MiB" % memory,
+           "%d cores" % cores if cores > 1 else "1 core")
+    table(*row, "did not start")
+    with Machine(pvh(built("aerostat.image")) + [
+            "-cpu", processor, "-smp", str(cores)], memory=memory,
+            machine=board, name="machine-%s-%d" % (processor, memory)) as m:
+        m.prompt()
+        m.until("World notNil", "true")
+        type_into_workspace(m)
+    table(*row, "started, typed, clicked")
