@@ -85,8 +85,7 @@ def test_boots_takes_input_saves_and_comes_back(row, tmp_path, table):
         type_into_workspace(m)
         table(*row, "took keys and pointer; could not save")
         m.key("alt", "shift", "s")
-        m.until("WorldMenu lastSaved notNil", "true", timeout=90)
-        m.prompt()
+        m.expect(r"^saved \S+\r?$")
     table(*row, "saved; did not come back")
     with machine(row, media, "after") as m:
         m.prompt(timeout=180)
