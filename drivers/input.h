@@ -12,7 +12,7 @@
 
 #include "kernel/work.h"
 
-enum input_type { INPUT_KEY, INPUT_POINTER };
+enum input_type { INPUT_KEY, INPUT_POINTER, INPUT_POWER /* its button */ };
 
 enum {
     INPUT_LEFT = 1, INPUT_RIGHT = 2, INPUT_MIDDLE = 4, INPUT_BACK = 8,

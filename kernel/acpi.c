@@ -44,7 +44,9 @@ struct __attribute__((packed)) fadt {
     uint8_t acpi_enable, acpi_disable, reserved1[2];
     uint32_t pm1a_event, pm1b_event, pm1a_control, pm1b_control;
     uint32_t pm2_control, pm_timer;
-    uint8_t reserved2[8], pm1_event_bytes, reserved3[19];
+    uint32_t gpe0, gpe1;
+    uint8_t pm1_event_bytes, reserved2[3], gpe0_bytes, gpe1_bytes;
+    uint8_t reserved3[14];
     uint8_t century, reserved4[3];
     uint32_t flags;
     struct address reset;
@@ -52,6 +54,7 @@ struct __attribute__((packed)) fadt {
     uint64_t x_facs, x_dsdt;
 };
 _Static_assert(offsetof(struct fadt, pm1a_control) == 64, "FADT");
+_Static_assert(offsetof(struct fadt, pm1_event_bytes) == 88, "FADT");
 _Static_assert(offsetof(struct fadt, century) == 108, "FADT");
 _Static_assert(offsetof(struct fadt, reset) == 116, "FADT");
 enum { FADT_NO_FIXED_BUTTON = 1 << 4, FADT_RESET_SUPPORTED = 1 << 10 };
@@ -220,6 +223,10 @@ static void read_fadt(const struct table *t)
     facts.pm1a_event = f.pm1a_event;
     facts.pm1b_event = f.pm1b_event;
     facts.pm1_event_bytes = f.pm1_event_bytes;
+    facts.gpe0 = f.gpe0;
+    facts.gpe1 = f.gpe1;
+    facts.gpe0_bytes = f.gpe0_bytes;
+    facts.gpe1_bytes = f.gpe1_bytes;
     facts.sci_line = f.sci_line;
     facts.power_button = !(f.flags & FADT_NO_FIXED_BUTTON);
     facts.century_register = f.century;

@@ -16,8 +16,12 @@ enum lapic_register {
     LAPIC_ID = 0x020, LAPIC_TPR = 0x080, LAPIC_EOI = 0x0b0,
     LAPIC_SPURIOUS = 0x0f0, LAPIC_TIMER = 0x320, LAPIC_LINT0 = 0x350,
     LAPIC_LINT1 = 0x360, LAPIC_ERROR = 0x370, LAPIC_INITIAL = 0x380,
-    LAPIC_CURRENT = 0x390, LAPIC_DIVIDE = 0x3e0,
+    LAPIC_CURRENT = 0x390, LAPIC_DIVIDE = 0x3e0, LAPIC_REQUESTS = 0x200,
+    LAPIC_COMMAND = 0x300, LAPIC_COMMAND_HIGH = 0x310,
 };
+enum { MSR_TSC_DEADLINE = 0x6e0, LVT_TSC_DEADLINE = 2 << 17 };
+enum { COMMAND_INIT = 5 << 8, COMMAND_ASSERT = 1 << 14,
+       COMMAND_PENDING = 1 << 12, COMMAND_SPINS = 100000 };
 enum {
     LVT_MASKED = 1 << 16, LVT_NMI = 4 << 8, SPURIOUS_ENABLE = 1 << 8,
     SPURIOUS_VECTOR = 0xff, DIVIDE_BY_16 = 3,
@@ -114,6 +118,53 @@ void apic_timer_start(uint8_t vector, uint32_t ticks)
     write_local(LAPIC_TIMER, vector);
     write_local(LAPIC_INITIAL, ticks);
 }
+
+void apic_deadline_start(uint8_t vector, uint64_t tsc)
+{
+    write_local(LAPIC_TIMER, LVT_TSC_DEADLINE | vector);
+    /* through memory the mode may arrive after the deadline (10.5.4.1) */
+    __asm__ volatile("mfence" : : : "memory");
+    wrmsr(MSR_TSC_DEADLINE, tsc);
+}
+
+bool apic_requested(uint8_t vector)
+{
+    unsigned r = LAPIC_REQUESTS + vector / 32 * 16u;
+
+    return read_local((enum lapic_register)r) >> vector % 32 & 1;
+}
+
+/* Section 10.4.7: INIT leaves a processor waiting for a start message. */
+static void send_init(uint32_t id)
+{
+    if (x2apic) {
+        wrmsr(MSR_X2APIC + LAPIC_COMMAND / 16,
+              (uint64_t)id << 32 | COMMAND_INIT | COMMAND_ASSERT);
+        return;
+    }
+    write_local(LAPIC_COMMAND_HIGH, id << 24);
+    write_local(LAPIC_COMMAND, COMMAND_INIT | COMMAND_ASSERT);
+    for (int i = 0; i < COMMAND_SPINS; i++)
+        if (!(read_local(LAPIC_COMMAND) & COMMAND_PENDING))
+            return;
+}
+
+unsigned apic_park_others(void)
+{
+    const struct acpi *a = acpi();
+    uint32_t self = apic_id();
+    unsigned parked = 0;
+
+    for (unsigned i = 0; i < a->core_count; i++) {
+        if (a->cores[i] == self || (!x2apic && a->cores[i] > 255))
+            continue;
+        send_init(a->cores[i]);
+        parked++;
+    }
+    return parked;
+}
+
+bool apic_is_x2(void) { return x2apic; }
 
 uint32_t apic_timer_left(void) { return read_local(LAPIC_CURRENT); }
 

@@ -9,20 +9,23 @@
 #include <stdio.h>
 
 #include "kernel/acpi.h"
+#include "kernel/clock_rate.h"
 #include "kernel/cpu.h"
+#include "kernel/irq.h"
 #include "kernel/klog.h"
 #include "kernel/rtc.h"
 #include "kernel/vmm.h"
+#include "kernel/work.h"
 
-enum { CALIBRATION_USECS = 10000, PAIRS = 8, PIT_RUNS = 3 };
+enum { WATCH_USECS = 1000000, CALIBRATION_USECS = 10000, PAIRS = 8, PIT_RUNS = 3 };
 enum { PIT_HZ = 1193182, PIT_CHANNEL2 = 0x42, PIT_COMMAND = 0x43,
        PIT_ONE_SHOT2 = 0xb0, SPEAKER_PORT = 0x61, SPEAKER_GATE = 1,
        SPEAKER_ON = 2, SPEAKER_OUT = 0x20 };
 enum { HPET_PERIOD = 0x04, HPET_CONFIG = 0x10, HPET_COUNTER = 0xf0 };
-#define FEMTOSECONDS 1000000000000000ull
 #define HPET_MAX_PERIOD 100000000u
 
 static uint64_t tsc_hz = 1000000000, tsc_start;
+static uint64_t usecs_start; /* at tsc_start, which moves if the rate does */
 static bool invariant; /* the same in every sleep and at every speed */
 static int64_t utc_start; /* microseconds since 1970 at tsc_start */
 
@@ -49,6 +52,8 @@ static uint32_t read_pair(volatile uint32_t *h, uint64_t *tsc)
     return result;
 }
 
+static volatile uint32_t *hpet; /* NULL: none, or it stands still */
+
 static uint64_t measure_hpet(uint64_t address)
 {
     volatile uint32_t *h = vmm_map_device(address, 1024, PAGE_UNCACHED);
@@ -67,8 +72,8 @@ static uint64_t measure_hpet(uint64_t address)
         if (++guard > 100000000)
             return 0; /* it stands still */
     passed = read_pair(h, &end) - first;
-    return (uint64_t)((unsigned __int128)(end - start) * FEMTOSECONDS /
-                      ((uint64_t)passed * period));
+    hpet = h;
+    return clock_rate(end - start, (uint64_t)passed * period);
 }
 
 /* TSC ticks that channel 2 takes to count down. */
@@ -123,11 +128,66 @@ void clock_init(void)
     klog("clock: %s\n", clock_description());
 }
 
+/* Interrupt handlers read the clock, too: `watch` changes it with interrupts
+ * off. */
 uint64_t clock_usecs(void)
 {
     uint64_t ticks = rdtsc() - tsc_start;
 
-    return ticks / tsc_hz * 1000000 + ticks % tsc_hz * 1000000 / tsc_hz;
+    return usecs_start + ticks / tsc_hz * 1000000 +
+           ticks % tsc_hz * 1000000 / tsc_hz;
+}
+
+/* --- a time stamp counter that follows the processor's speed --- */
+
+static uint32_t last_count;
+static uint64_t last_tsc;
+
+static void set_rate(uint64_t hz)
+{
+    bool on = irq_save();
+    uint64_t now = clock_usecs();
+
+    tsc_start = rdtsc();
+    usecs_start = now;
+    tsc_hz = hz;
+    irq_restore(on);
+}
+
+/* Two readings within a second or so: HPET's low half has not gone round. */
+static void watch(struct work *w)
+{
+    static bool said;
+    uint64_t tsc, passed, hz;
+    uint32_t count = read_pair(hpet, &tsc);
+
+    passed = (uint64_t)(count - last_count) * hpet[HPET_PERIOD / 4];
+    hz = clock_rate(tsc - last_tsc, passed);
+    last_count = count;
+    last_tsc = tsc;
+    if (clock_rate_differs(hz, tsc_hz)) {
+        set_rate(hz);
+        if (!said)
+            klog("clock: the time stamp counter changes its rate, HPET "
+                 "keeps it right\n");
+        said = true;
+    }
+    work_post(w, WATCH_USECS);
+}
+
+void clock_watch(void)
+{
+    static struct work work = { .run = watch };
+
+    if (invariant)
+        return;
+    if (!hpet) {
+        klog("clock: the time stamp counter may change its rate, and nothing "
+             "is there to tell\n");
+        return;
+    }
+    last_count = read_pair(hpet, &last_tsc);
+    work_post(&work, WATCH_USECS);
 }
 
 int64_t clock_utc_usecs(void) { return utc_start + (int64_t)clock_usecs(); }
@@ -149,6 +209,8 @@ const char *clock_description(void)
     snprintf(line, sizeof line, "time stamp counter, %llu.%03llu MHz by %s%s",
              (unsigned long long)(tsc_hz / 1000000),
              (unsigned long long)(tsc_hz / 1000 % 1000), source,
-             invariant ? ", invariant" : "");
+             invariant ? ", invariant" : hpet ? ", watched by HPET" : "");
     return line;
 }
+
+bool clock_is_invariant(void) { return invariant; }

@@ -3,12 +3,17 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The kernel's entry: time is counted from here. */
 void clock_start(void);
 /* Calibrates the TSC against HPET or PIT and reads the RTC. */
 void clock_init(void);
+/* Where the TSC may change its rate, looks after it from now on. */
+void clock_watch(void);
+/* It does not. */
+bool clock_is_invariant(void);
 /* Microseconds since clock_start, never going back; right only after
  * clock_init. Any context. */
 uint64_t clock_usecs(void);

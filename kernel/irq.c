@@ -61,7 +61,12 @@ void irq_init(void)
     pic_init(ISA_VECTOR);
     have_apic = apic_init();
     trap_set_irq_entry(entry);
-    klog("interrupts: %s\n", have_apic ? "APIC" : "8259");
+    klog("interrupts: %s\n", !have_apic       ? "8259"
+                             : apic_is_x2() ? "x2APIC"
+                                            : "APIC");
+    if (have_apic && acpi()->core_count > 1)
+        klog("processors: %u found, %u parked\n", acpi()->core_count,
+             apic_park_others());
 }
 
 bool irq_save(void)

@@ -149,6 +149,8 @@ static void start_interrupts(void)
     irq_init();
     timer_init();
     cpu_interrupts_on();
+    clock_watch();
+    power_watch_button();
     irq_set_owner("serial line");
     serial_enable_irq();
     irq_set_owner("kernel");

@@ -174,6 +174,18 @@ static void pointer(const struct input_event *e)
     }
 }
 
+/* The desktop is asked to end, as a window is by its button. */
+static void power_button(void)
+{
+    struct plat_display d;
+    struct vm_event e = { VM_EVENT_WINDOW, { 2 } };
+
+    plat_display_info(&d);
+    e.arg[3] = (int32_t)d.width;
+    e.arg[4] = (int32_t)d.height;
+    vm_post_event(&e);
+}
+
 bool platform_pump_input(void)
 {
     struct input_event e;
@@ -183,6 +195,8 @@ bool platform_pump_input(void)
         any = true;
         if (e.type == INPUT_KEY)
             key(e.key.usage, e.key.down);
+        else if (e.type == INPUT_POWER)
+            power_button();
         else if (!log_view_shown())
             pointer(&e);
     }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "boot/boot_info.h"
+#include "kernel/cpu.h"
 #include "kernel/frames.h"
 #include "kernel/layout.h"
 #include "kernel/panic.h"
@@ -16,9 +17,21 @@
 
 #define LOW_MEMORY 0x100000ull
 #define FOUR_GIB 0x100000000ull
+enum { REACHED_BITS = 46 }; /* DIRECT_BASE to DEVICE_BASE (vmm.h) */
 
 static struct frames frames;
 static uint64_t total, top;
+
+/* What of a range of RAM can be reached; maps have been seen to lie. */
+static uint64_t ram_end(const struct boot_range *r)
+{
+    unsigned bits = cpu_address_bits();
+    uint64_t limit = bits < REACHED_BITS ? 1ull << bits
+                                         : 1ull << REACHED_BITS;
+    uint64_t end = r->start + r->bytes;
+
+    return end < r->start || end > limit ? limit : end;
+}
 
 static uint64_t page_up(uint64_t a) { return (a + PAGE_SIZE - 1) / PAGE_SIZE; }
 
@@ -72,9 +85,11 @@ static void measure(const struct boot_info *boot)
 
         if (r->type != BOOT_RAM)
             continue;
-        total += r->bytes;
-        if (r->start + r->bytes > top)
-            top = r->start + r->bytes;
+        if (ram_end(r) <= r->start)
+            continue;
+        total += ram_end(r) - r->start;
+        if (ram_end(r) > top)
+            top = ram_end(r);
     }
 }
 

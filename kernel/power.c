@@ -1,18 +1,23 @@
 /*
- * power.c - ACPI soft off and reset. ACPI 6.4, sections 4.8.3.2, 4.8.3.6.
+ * power.c - ACPI soft off, reset, the power button. ACPI 6.4, sections
+ * 4.8.3.1, 4.8.3.2, 4.8.3.6.
  */
 #include "kernel/power.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
+#include "drivers/input.h"
 #include "kernel/acpi.h"
 #include "kernel/clock.h"
 #include "kernel/cpu.h"
+#include "kernel/irq.h"
 #include "kernel/klog.h"
 #include "kernel/vmm.h"
 
 enum { EXIT_PORT = 0xf4, EXIT_PASS = 0x10, EXIT_BASE = 64 };
 enum { SCI_ENABLED = 1, SLEEP_ENABLE = 1 << 13, SLEEP_TYPE_SHIFT = 10 };
+enum { POWER_BUTTON = 1 << 8, UNKNOWN_LIMIT = 100 };
 enum { KEYBOARD_DATA = 0x60, KEYBOARD_STATUS = 0x64, KEYBOARD_COMMAND = 0x64,
        PULSE_RESET = 0xfe, RESET_PORT = 0xcf9 };
 enum { DATA_WAITS = 0x01, FROM_MOUSE = 0x20, KEY_RELEASED = 0x80 };
@@ -39,6 +44,65 @@ static void enable_acpi(const struct acpi *a)
             return;
         clock_delay(1000);
     }
+}
+
+/* --- the power button: status registers, then as many of what is enabled ---
+ */
+
+static void system_control(void *unused)
+{
+    static unsigned unknown;
+    const struct acpi *a = acpi();
+    struct input_event e = { .type = INPUT_POWER };
+    uint16_t status = inw((uint16_t)a->pm1a_event);
+
+    if (a->pm1b_event)
+        status |= inw((uint16_t)a->pm1b_event);
+    outw((uint16_t)a->pm1a_event, status); /* ones clear */
+    if (a->pm1b_event)
+        outw((uint16_t)a->pm1b_event, status);
+    if (status & POWER_BUTTON) {
+        input_report(&e);
+        unknown = 0;
+    } else if (++unknown == UNKNOWN_LIMIT) {
+        /* somebody whose registers only AML knows: better no button */
+        irq_mask(a->sci_line, true);
+    }
+}
+
+static void enable_button(uint32_t block, unsigned bytes)
+{
+    if (!block)
+        return;
+    outw((uint16_t)block, 0xffff);
+    outw((uint16_t)(block + bytes / 2), POWER_BUTTON);
+}
+
+/* General-purpose events all have methods in AML, which we do not run. */
+static void silence(uint32_t block, unsigned bytes)
+{
+    for (unsigned i = bytes / 2; block && i < bytes; i++)
+        outb((uint16_t)(block + i), 0);
+}
+
+void power_watch_button(void)
+{
+    const struct acpi *a = acpi();
+
+    if (!a->power_button || !a->pm1a_event || a->pm1_event_bytes < 4 ||
+        !a->pm1a_control)
+        return;
+    enable_acpi(a);
+    if (!(inw((uint16_t)a->pm1a_control) & SCI_ENABLED))
+        return;
+    silence(a->gpe0, a->gpe0_bytes);
+    silence(a->gpe1, a->gpe1_bytes);
+    enable_button(a->pm1a_event, a->pm1_event_bytes);
+    enable_button(a->pm1b_event, a->pm1_event_bytes);
+    irq_set_owner("power button");
+    if (irq_attach(a->sci_line, true, system_control, NULL))
+        klog("power: the button has no interrupt\n");
+    irq_set_owner("kernel");
 }
 
 void power_off(void)

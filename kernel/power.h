@@ -10,6 +10,8 @@ void power_use_exit_device(void);
 /* With the exit device in use, ends QEMU with status 33 for code 0 and
  * 2 * (code + 64) + 1 for others; else does nothing. */
 void power_exit(int code);
+/* The power button becomes an input event (drivers/input.h). */
+void power_watch_button(void);
 /* ACPI soft off; halts where that is impossible. */
 _Noreturn void power_off(void);
 /* Starts the machine anew, by every means there is. */

@@ -21,6 +21,7 @@ enum { PIT_HZ = 1193182, PIT_CHANNEL0 = 0x40, PIT_COMMAND = 0x43,
        PIT_RATE = 0x34 };
 
 static uint64_t ticks_per_second; /* of the APIC timer; 0: 8254 */
+static bool by_deadline; /* it waits for a time of the TSC */
 static void (*hook)(void);
 
 void timer_set_hook(void (*h)(void)) { hook = h; }
@@ -41,6 +42,10 @@ void timer_start(uint64_t usecs)
     if (usecs > 1000000)
         usecs = 1000000;
     ticks = ticks_per_second * usecs / 1000000;
+    if (by_deadline) {
+        apic_deadline_start(IRQ_TIMER_VECTOR, rdtsc() + ticks);
+        return;
+    }
     apic_timer_start(IRQ_TIMER_VECTOR, ticks ? (uint32_t)ticks : 1);
 }
 
@@ -68,11 +73,22 @@ static uint64_t measure_apic(void)
     return (UINT32_MAX - apic_timer_left()) * 1000000ull / passed;
 }
 
+/* Tried before it is believed: interrupts are off, one must be waiting. */
+static bool deadline_works(void)
+{
+    if (!clock_is_invariant() || !cpu_feature(1, 2, 24))
+        return false;
+    apic_deadline_start(IRQ_TIMER_VECTOR, rdtsc() + clock_tsc_hz() / 10000);
+    clock_delay(1000);
+    return apic_requested(IRQ_TIMER_VECTOR);
+}
+
 void timer_init(void)
 {
     irq_set_owner("timer");
     if (!irq_attach_timer(tick)) {
-        ticks_per_second = measure_apic();
+        by_deadline = deadline_works();
+        ticks_per_second = by_deadline ? clock_tsc_hz() : measure_apic();
         timer_start(TIMER_TICK_USECS);
     } else {
         start_pit();
@@ -85,6 +101,8 @@ const char *timer_description(void)
 
     if (!ticks_per_second)
         return "8254, a thousand times a second";
+    if (by_deadline)
+        return "local APIC, at times of the time stamp counter";
     snprintf(line, sizeof line, "local APIC, %llu.%03llu MHz",
              (unsigned long long)(ticks_per_second / 1000000),
              (unsigned long long)(ticks_per_second / 1000 % 1000));

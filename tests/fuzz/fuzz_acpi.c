@@ -9,7 +9,8 @@
 #include "tests/fuzz/fuzz.h"
 
 enum { HEADER = 36, RSDP = 0, XSDT = 64, MADT = 256, FADT = 512, HPET = 1024,
-       DSDT = 1152, SSDT = 1408, MEMORY = 1536, MAPS = 4096 };
+       DSDT = 1152, SSDT = 1408, MCFG = 1536, MEMORY = 1664, ROOTS = 5,
+       MAPS = 4096 };
 
 static const uint8_t *memory;
 static size_t memory_size;
@@ -44,7 +45,8 @@ static bool run(uint8_t *data, size_t size)
     while (map_count)
         free(maps[--map_count]);
     if (acpi()->io_apic_count > ACPI_IO_APICS ||
-        acpi()->override_count > ACPI_OVERRIDES)
+        acpi()->override_count > ACPI_OVERRIDES ||
+        acpi()->core_count > ACPI_CORES || acpi()->mcfg_count > ACPI_MCFG)
         abort();
     return acpi()->present;
 }
@@ -63,7 +65,8 @@ static void mend_table(uint8_t *data, size_t size, uint64_t at)
 
 static void mend(uint8_t *data, size_t size)
 {
-    static const unsigned tables[] = { XSDT, MADT, FADT, HPET, DSDT, SSDT };
+    static const unsigned tables[] = { XSDT, MADT, FADT, HPET, DSDT, SSDT,
+                                       MCFG };
 
     for (unsigned i = 0; i < sizeof tables / sizeof *tables; i++)
         mend_table(data, size, tables[i]);
@@ -83,6 +86,7 @@ static void make_madt(uint8_t *to)
 {
     static const uint8_t entries[] = {
         0, 8, 0, 0, 1, 0, 0, 0,                  /* a processor */
+        9, 16, 0, 0, 44, 1, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, /* another */
         1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0, /* an I/O APIC */
         2, 10, 0, 0, 2, 0, 0, 0, 0, 0,           /* the timer's line */
         2, 10, 0, 9, 9, 0, 0, 0, 13, 0,          /* the SCI's */
@@ -95,11 +99,12 @@ static void make_madt(uint8_t *to)
 
 static size_t seed(unsigned i, uint8_t *to)
 {
-    static const uint64_t roots[] = { MADT, FADT, HPET, SSDT };
+    static const uint64_t roots[ROOTS] = { MADT, FADT, HPET, SSDT, MCFG };
     static const uint8_t aml[] = { 0x10, 0x08, '_', 'S', '5', '_', 0x12,
                                    0x08, 0x04, 0x0a, 5, 0x0a, 7, 0, 0 };
     struct rsdp *r = (void *)to;
     struct fadt *f = (void *)(to + FADT);
+    struct mcfg_entry *m = (void *)(to + MCFG + MCFG_ENTRIES);
 
     if (i > 2)
         return 0;
@@ -107,10 +112,13 @@ static size_t seed(unsigned i, uint8_t *to)
     r->rsdt = XSDT;
     r->xsdt = XSDT;
     make_table(to, XSDT, i ? "RSDT" : "XSDT",
-               HEADER + 4 * (i ? 4 : 8));
-    for (unsigned k = 0; k < 4; k++)
+               HEADER + ROOTS * (i ? 4 : 8));
+    for (unsigned k = 0; k < ROOTS; k++)
         memcpy(to + XSDT + HEADER + k * (i ? 4 : 8), &roots[k], i ? 4 : 8);
     make_madt(to);
+    make_table(to, MCFG, "MCFG", MCFG_ENTRIES + 2 * sizeof *m);
+    m->address = 0xe0000000;
+    m->last_bus = 255;
     make_table(to, FADT, "FACP", sizeof *f);
     f->dsdt = DSDT;
     f->flags = FADT_RESET_SUPPORTED;

@@ -1,0 +1,112 @@
+"""Processor and firmware: cores that are parked, clocks and timers, the power
+button, reset, configuration space through memory, the machines that QEMU
+has."""
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from machine import BUILD, PASS_STATUS, Machine, Stub, pvh  # noqa: E402
+
+IMAGE = os.path.join(BUILD, "aerostat.image")
+
+
+def boot(name, *args, words=("repl",), **options):
+    m = Machine(pvh(IMAGE, *words) + list(args), name="firmware-" + name,
+                **options)
+    m.prompt()
+    return m
+
+
+@pytest.mark.parametrize("machine", ["q35", "pc"])
+@pytest.mark.parametrize("cpu,cores", [
+    ("qemu64", 1), ("qemu64", 8), ("max", 2), ("core2duo", 4)])
+def test_processors(machine, cpu, cores):
+    with boot("%s-%s-%d" % (machine, cpu, cores), "-cpu", cpu, "-smp",
+              str(cores), machine=machine) as m:
+        found = re.search(r"processors: (\d+) found, (\d+) parked", m.text())
+        if cores == 1:
+            assert not found
+        else:
+            assert found.groups() == (str(cores), str(cores - 1))
+            # what they do: nothing
+            states = m.qmp("human-monitor-command",
+                           **{"command-line": "info registers -a"})
+            assert states.count("HLT=1") >= cores - 1, states
+        assert m.ask("((Machine current describe: 'cpu') includesSubstring: "
+                     "'%d found, 1 in use')" % cores) == "true"
+        assert m.ask("(Delay forMilliseconds: 50) wait. 3 + 4") == "7"
+        assert "by memory (MCFG)" in m.text() or machine == "pc"
+
+
+def test_the_clock_is_watched_where_it_may_change():
+    with boot("clock") as m:
+        assert re.search(r"clock: time stamp counter, [\d.]+ MHz by HPET, "
+                         "watched by HPET", m.text())
+        m.ask("(Delay forMilliseconds: 2500) wait")
+        assert "changes its rate" not in m.text()
+    with boot("clock-no-hpet", machine="q35,hpet=off") as m:
+        assert "by PIT" in m.text()
+        assert "nothing is there to tell" in m.text()
+    with boot("clock-invariant", "-cpu", "max,+invtsc,migratable=off") as m:
+        assert re.search("MHz by HPET(, invariant|, watched)", m.text())
+
+
+def test_a_clock_that_changes_is_corrected(tmp_path):
+    """The rate in memory is made wrong, as if the counter had slowed down:
+    within two seconds it is right again, and the time never goes back."""
+    table = subprocess.run(["nm", os.path.join(BUILD, "metal",
+                                               "kernel.debug")], check=True,
+                           stdout=subprocess.PIPE, text=True).stdout
+    at = int(re.search(r"^(\w+) \w tsc_hz$", table, re.M).group(1), 16)
+    path = str(tmp_path / "stub")
+    with boot("clock-wrong", *Stub.args(path)) as m:
+        before = int(m.ask("Time millisecondClockValue"))
+        stub = Stub(path)
+        hz = int.from_bytes(bytes.fromhex(stub.ask("m%x,8" % at)), "little")
+        stub.ask("M%x,8:%s" % (at, (hz // 2).to_bytes(8, "little").hex()))
+        stub.go()
+        m.expect("changes its rate, HPET keeps it right", timeout=30)
+        now = re.search(r"([\d.]+) MHz by HPET", m.ask(
+            "(Machine current describe: 'clocks') printString")).group(1)
+        assert abs(float(now) * 1e6 - hz) < hz / 100
+        assert int(m.ask("Time millisecondClockValue")) >= before
+
+
+@pytest.mark.parametrize("machine", ["q35", "pc"])
+def test_power_button(machine):
+    """Does what `quit` in the menu does: ends, if nothing would be lost."""
+    with boot("button-" + machine, words=(), machine=machine) as m:
+        m.until("World notNil", "true")
+        assert "power button" in m.ask(
+            "(Machine current describe: 'interrupts') displayString")
+        m.qmp("system_powerdown")
+        assert m.wait(20) == PASS_STATUS
+
+
+def test_power_button_asks():
+    """Twice does no harm."""
+    with boot("button-asks", words=()) as m:
+        m.until("World notNil", "true")
+        m.ask("Object compile: 'lostIfNotSaved ^ 1' classified: #test")
+        dialogs = "(World submorphs select: [:each | each isKindOf: " \
+            "DialogMorph]) size"
+        m.qmp("system_powerdown")
+        m.until(dialogs, "1")
+        m.qmp("system_powerdown")
+        m.ask("(Delay forMilliseconds: 300) wait")
+        assert m.ask("3 + 4") == "7"
+        m.screenshot("firmware-button-asks")
+
+
+@pytest.mark.parametrize("machine,memory", [
+    ("q35", 64), ("pc", 64), ("q35", 3072), ("q35", 5120)])
+def test_memory_with_a_hole(machine, memory):
+    """What lies above 4 GiB is found and counted."""
+    with boot("memory-%s-%d" % (machine, memory), machine=machine,
+              memory=memory) as m:
+        found = int(re.search(r"memory: (\d+) MiB", m.text()).group(1))
+        assert memory - 2 <= found <= memory
