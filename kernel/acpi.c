@@ -223,6 +223,7 @@ static void read_fadt(const struct table *t)
     facts.pm1a_event = f.pm1a_event;
     facts.pm1b_event = f.pm1b_event;
     facts.pm1_event_bytes = f.pm1_event_bytes;
+    facts.pm_timer = f.pm_timer;
     facts.gpe0 = f.gpe0;
     facts.gpe1 = f.gpe1;
     facts.gpe0_bytes = f.gpe0_bytes;

@@ -39,7 +39,7 @@ struct acpi {
     uint64_t hpet; /* physical; 0: none */
     /* FADT */
     uint32_t smi_port, pm1a_control, pm1b_control;
-    uint32_t pm1a_event, pm1b_event, gpe0, gpe1;
+    uint32_t pm1a_event, pm1b_event, gpe0, gpe1, pm_timer;
     uint16_t sci_line;
     uint8_t acpi_enable, century_register, pm1_event_bytes;
     uint8_t gpe0_bytes, gpe1_bytes;

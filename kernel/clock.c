@@ -17,7 +17,9 @@
 #include "kernel/vmm.h"
 #include "kernel/work.h"
 
-enum { WATCH_USECS = 1000000, CALIBRATION_USECS = 10000, PAIRS = 8, PIT_RUNS = 3 };
+enum { WATCH_USECS = 1000000, CALIBRATION_USECS = 10000, PAIRS = 8,
+       PIT_RUNS = 3, PM_HZ = 3579545, PM_BITS = 0xffffff };
+#define LEAST_HZ 50000000ull /* below it, something was no clock */
 enum { PIT_HZ = 1193182, PIT_CHANNEL2 = 0x42, PIT_COMMAND = 0x43,
        PIT_ONE_SHOT2 = 0xb0, SPEAKER_PORT = 0x61, SPEAKER_GATE = 1,
        SPEAKER_ON = 2, SPEAKER_OUT = 0x20 };
@@ -26,6 +28,7 @@ enum { HPET_PERIOD = 0x04, HPET_CONFIG = 0x10, HPET_COUNTER = 0xf0 };
 
 static uint64_t tsc_hz = 1000000000, tsc_start;
 static uint64_t usecs_start; /* at tsc_start, which moves if the rate does */
+static const char *source; /* of what is known of the rate */
 static bool invariant; /* the same in every sleep and at every speed */
 static int64_t utc_start; /* microseconds since 1970 at tsc_start */
 
@@ -109,19 +112,64 @@ static uint64_t measure_pit(void)
     return best * PIT_HZ / count;
 }
 
-void clock_start(void) { tsc_start = rdtsc(); }
-
-static const char *source = "HPET";
-
-void clock_init(void)
+/* ACPI's timer, of 24 bits at least (ACPI 6.4, section 4.8.3.3). */
+static uint64_t measure_pm(uint16_t port)
 {
-    uint64_t hz = acpi()->hpet ? measure_hpet(acpi()->hpet) : 0;
+    uint32_t wanted = PM_HZ / (1000000 / CALIBRATION_USECS), passed;
+    uint32_t first = inl(port);
+    uint64_t start = rdtsc(), end;
 
-    if (!hz) {
+    for (uint32_t guard = 0;; guard++) {
+        passed = (inl(port) - first) & PM_BITS;
+        end = rdtsc();
+        if (passed >= wanted)
+            return (end - start) * PM_HZ / passed;
+        if (guard > 1000000)
+            return 0;
+    }
+}
+
+/* From one second to the next of the battery clock. */
+static uint64_t measure_rtc(void)
+{
+    uint64_t start;
+
+    if (!rtc_wait_second())
+        return 0;
+    start = rdtsc();
+    return rtc_wait_second() ? rdtsc() - start : 0;
+}
+
+static uint64_t measure(void)
+{
+    const struct acpi *a = acpi();
+    uint64_t hz = a->hpet ? measure_hpet(a->hpet) : 0;
+
+    source = "HPET";
+    if (hz < LEAST_HZ && a->pm_timer) {
+        source = "ACPI's timer";
+        hz = measure_pm((uint16_t)a->pm_timer);
+    }
+    if (hz < LEAST_HZ) {
         source = "PIT";
         hz = measure_pit();
     }
-    tsc_hz = hz;
+    if (hz < LEAST_HZ) {
+        source = "the battery clock";
+        hz = measure_rtc();
+    }
+    if (hz < LEAST_HZ) {
+        source = "a guess";
+        hz = 1000000000;
+    }
+    return hz;
+}
+
+void clock_start(void) { tsc_start = rdtsc(); }
+
+void clock_init(void)
+{
+    tsc_hz = measure();
     utc_start = rtc_read(acpi()->century_register) * 1000000 -
                 (int64_t)clock_usecs();
     invariant = cpu_feature(0x80000007, 3, 8);

@@ -22,6 +22,16 @@ static uint8_t read(uint8_t r)
     return inb(DATA);
 }
 
+bool rtc_wait_second(void)
+{
+    uint8_t second = read(RTC_SECOND);
+
+    for (uint32_t guard = 0; guard < 5000000; guard++)
+        if (read(RTC_SECOND) != second)
+            return true;
+    return false;
+}
+
 static void read_fields(uint8_t f[FIELDS], uint8_t century)
 {
     static const uint8_t registers[] = {

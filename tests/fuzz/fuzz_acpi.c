@@ -8,9 +8,11 @@
 
 #include "tests/fuzz/fuzz.h"
 
-enum { HEADER = 36, RSDP = 0, XSDT = 64, MADT = 256, FADT = 512, HPET = 1024,
-       DSDT = 1152, SSDT = 1408, MCFG = 1536, MEMORY = 1664, ROOTS = 5,
-       MAPS = 4096 };
+enum {
+    HEADER = 36, RSDP = 0, XSDT = 64, MADT = 256, FADT = 512, HPET = 1024,
+    DSDT = 1152, SSDT = 1408, MCFG = 1536, MEMORY = 1664, ROOTS = 5,
+    MAPS = 4096,
+};
 
 static const uint8_t *memory;
 static size_t memory_size;

@@ -49,8 +49,10 @@ def test_the_clock_is_watched_where_it_may_change():
         m.ask("(Delay forMilliseconds: 2500) wait")
         assert "changes its rate" not in m.text()
     with boot("clock-no-hpet", machine="q35,hpet=off") as m:
-        assert "by PIT" in m.text()
+        assert "by ACPI's timer" in m.text()
         assert "nothing is there to tell" in m.text()
+    with boot("clock-pit", machine="pc,hpet=off,acpi=off") as m:
+        assert "by PIT" in m.text()
     with boot("clock-invariant", "-cpu", "max,+invtsc,migratable=off") as m:
         assert re.search("MHz by HPET(, invariant|, watched)", m.text())
 
@@ -110,3 +112,14 @@ def test_memory_with_a_hole(machine, memory):
               memory=memory) as m:
         found = int(re.search(r"memory: (\d+) MiB", m.text()).group(1))
         assert memory - 2 <= found <= memory
+
+
+def test_microvm():
+    """A machine without screen, keyboard controller, PCI and most clocks."""
+    with Machine(pvh(IMAGE, "eval", "3+4", "poweroff") + ["-vga", "none"],
+                 machine="microvm,rtc=on", name="firmware-microvm") as m:
+        assert m.wait(30) == PASS_STATUS
+        assert re.search(r"^7\r?$", m.text(), re.M)
+        assert "by the battery clock" in m.text()
+        hz = float(re.search(r"([\d.]+) MHz", m.text()).group(1))
+        assert 300 < hz < 10000
