@@ -363,6 +363,14 @@ static unsigned choose_cases(struct builder *b, const struct send_feedback *f,
     return good;
 }
 
+/* Would the first tier know of sends in this scope? What a loop is entered in
+ * may have run only once yet, interpreted. */
+static bool is_well_known(const struct builder *b)
+{
+    return feedback_exists(b->vm, b->scope->method) &&
+           (b->scope->level || !b->g->entered_at);
+}
+
 static void send_by_feedback(struct builder *b, oop selector, unsigned argc)
 {
     oop method = b->scope->method;
@@ -371,8 +379,7 @@ static void send_by_feedback(struct builder *b, oop selector, unsigned argc)
     bool failed = feedback_failed(b->vm, method, b->at);
 
     feedback_of_send(b->vm, method, b->at, &f);
-    if (f.seen == SEEN_NOTHING && !failed &&
-        feedback_exists(b->vm, method)) {
+    if (f.seen == SEEN_NOTHING && !failed && is_well_known(b)) {
         fail(b);
         return;
     }
