@@ -57,13 +57,14 @@ def table(record_property):
 
 
 def pytest_terminal_summary(terminalreporter):
-    rows = [dict(report.user_properties)["row"]
-            for reports in ("passed", "failed")
-            for report in terminalreporter.stats.get(reports, [])
-            if report.when == "call" and
-            "row" in dict(report.user_properties)]
-    if not rows:
+    reports = [report for kind in ("passed", "failed")
+               for report in terminalreporter.stats.get(kind, [])
+               if report.when == "call" and
+               "row" in dict(report.user_properties)]
+    if not reports:
         return
+    rows = [dict(report.user_properties)["row"]
+            for report in sorted(reports, key=lambda r: r.nodeid)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         terminalreporter.write_line("| %s |" % " | ".join(
