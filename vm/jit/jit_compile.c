@@ -417,9 +417,9 @@ static void emit_entry(struct compiler *c)
 
     if (!c->embedded) {
         emit_frame(c);
+        count_call(c);
         asm_alu_load(&c->a, CMP, RSP, VM(stack_limit));
         asm_jcc(&c->a, IF_BELOW, &s->in);
-        count_call(c);
     }
     asm_bind(&c->a, &c->body);
     c->self_valid = true;

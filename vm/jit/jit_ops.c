@@ -432,9 +432,9 @@ static void jump(struct compiler *c)
         asm_jmp(&c->a, &c->labels[c->op.target]);
         return;
     }
+    count_loop(c);
     asm_alu_load(&c->a, CMP, RSP, VM(stack_limit));
     on = asm_jcc_short(&c->a, IF_BELOW);
-    count_loop(c);
     asm_jmp(&c->a, &c->labels[c->op.target]);
     asm_here_short(&c->a, on);
     asm_call_to(&c->a, c->j->stubs.safepoint);

@@ -151,7 +151,7 @@ static void uninstall(struct vm *vm, struct jit_code *better)
     code->calls_left = calls_wanted(vm) / 4;
 }
 
-void runtime_hot_call(struct vm *vm)
+static void hot_call(struct vm *vm)
 {
     struct jit_code *code = zone_at(vm, vm->pc), *better;
 
@@ -174,20 +174,36 @@ static struct jit_code *code_of_loop(struct vm *vm, struct jit_code *code,
     return c;
 }
 
-void runtime_hot_loop(struct vm *vm)
+/* Does the frame go on as an optimised one? One with a context cannot. */
+static bool enter_loop(struct vm *vm)
 {
     struct jit_code *code = zone_at(vm, vm->pc), *loop;
 
     code->loops_left = LOOPS_PER_CALL * calls_wanted(vm);
     if (vm->fp[FRAME_CONTEXT])
-        return;
+        return false;
     loop = code_of_loop(vm, code, point_at(code, vm->pc)->bytecode);
     if (!loop) {
         code->loops_left = code->loops_left * 8 + 1000;
-        return;
+        return false;
     }
     vm->pc = loop->optimised->loop_entry;
     vm->jit->stats.loops_entered++;
+    return true;
+}
+
+/* Both come before the check of the stack's limit, and in its place. */
+void runtime_hot_call(struct vm *vm)
+{
+    hot_call(vm);
+    if (vm->sp < vm->stack_limit)
+        vm_safepoint(vm, true);
+}
+
+void runtime_hot_loop(struct vm *vm)
+{
+    if (!enter_loop(vm) && vm->sp < vm->stack_limit)
+        vm_safepoint(vm, true);
 }
 
 /* --- forgetting --- */
