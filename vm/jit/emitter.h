@@ -38,6 +38,7 @@ struct value_info { /* of a node, by its id */
     int8_t hint;    /* a register it will be wanted in, -1 */
     uint16_t pushed; /* while a place is described: 1 + the slot it is in */
     uint32_t uses, remaining; /* in all; in what is left of the block */
+    uint32_t code;  /* offset of its instructions, for the listing */
     uint32_t from, to; /* positions between which it lives */
 };
 
@@ -95,6 +96,7 @@ struct emitter {
     struct where *wheres;
     unsigned num_points, num_frames, num_objects, num_wheres;
     unsigned points_room, places_room, frames_room, objects_room, wheres_room;
+    uint32_t end_of_blocks;
     bool failed;
     bool again;               /* another pass is needed */
 };

@@ -4,6 +4,7 @@
  */
 #include "vm/jit/emitter.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -200,6 +201,7 @@ static void emit_node(struct emitter *e, struct ir_node *n)
 {
     e->at = n;
     e->locked = 0;
+    info_of(e, n)->code = e->a.used;
     if (info_of(e, n)->fused || is_constant(n) || n->op == IR_PHI ||
         n->op == IR_RECEIVER || n->op == IR_CLOSURE)
         return;
@@ -298,6 +300,7 @@ static void emit_pass(struct emitter *e, uint8_t *base, uint32_t room)
         e->next_block = i + 1 < e->g->num_blocks ? e->order[i + 1] : NULL;
         emit_block(e, e->order[i]);
     }
+    e->end_of_blocks = e->a.used;
     emit_laters(e);
     emit_constants(e);
 }
@@ -314,6 +317,50 @@ static bool emit_all(struct emitter *e, uint8_t *base, uint32_t room)
             return !e->failed && !e->a.full && !e->g->failed;
     }
     return false;
+}
+
+/* --- the listing --- */
+
+static void list_node(const struct emitter *e, const struct ir_node *n,
+                      uint32_t end)
+{
+    uint32_t from = info_of(e, n)->code;
+    char line[120];
+    int at = snprintf(line, sizeof line, "  %u = %s", n->id, ir_name(n->op));
+    unsigned i;
+
+    for (i = 0; i < n->num_inputs && at < (int)sizeof line - 24; i++)
+        at += snprintf(line + at, sizeof line - (size_t)at, " %u",
+                       n->inputs[i]->id);
+    snprintf(line + at, sizeof line - (size_t)at, " #%d:", n->index);
+    if (end > from || n->op == IR_PHI)
+        jit_list_bytes(line, e->a.out + from, end - from);
+}
+
+/* Each operation that has instructions, then what stands behind them. */
+static void list(const struct emitter *e)
+{
+    uint32_t end = e->end_of_blocks;
+    unsigned i;
+    char line[80];
+
+    for (i = 0; i < e->g->num_blocks; i++) {
+        const struct ir_node *n = e->order[i]->first, *next;
+
+        snprintf(line, sizeof line, "block %u%s of optimised code, depth %u",
+                 e->order[i]->id, e->order[i]->is_loop ? ", a loop," : "",
+                 e->order[i]->loop_depth);
+        jit_list_bytes(line, NULL, 0);
+        for (; n; n = next) {
+            next = n->next ? n->next
+                           : i + 1 < e->g->num_blocks
+                                 ? e->order[i + 1]->first : NULL;
+            list_node(e, n, next ? info_of(e, next)->code : end);
+            if (!n->next)
+                break;
+        }
+    }
+    jit_list_bytes("exits and literals:", e->a.out + end, e->a.used - end);
 }
 
 /* --- a piece of code --- */
@@ -409,8 +456,11 @@ struct jit_code *ir_emit(struct vm *vm, struct ir_graph *g)
     e->last_later = &e->laters;
     e->frame_temps = g->entered_at ? g->num_temps : g->num_args;
     if (base && room >= LEAST_ROOM && alloc_prepare(e) &&
-        emit_all(e, base, room))
+        emit_all(e, base, room)) {
+        if (jit_lists(vm, g->method))
+            list(e);
         c = finish_code(e, base);
+    }
     free_emitter(e);
     return c;
 }

@@ -1,6 +1,7 @@
 /*
  * jit_debug.c - the compiler's eyes: counters for --stats, and the listing of
- * a method's bytecodes and machine code for --jit-list.
+ * a method's bytecodes and machine code for --jit-list. (The second tier's
+ * code is listed with the graph that it was made of: ir_emit.c.)
  *
  * The listing has the machine code in hexadecimal, split where C or another
  * frame can look at it, with the bytecode that is next there. For people:
@@ -95,6 +96,19 @@ static bool is_named(oop method, const char *name)
            !memcmp(bytes(o), name, byte_count(o));
 }
 
+bool jit_lists(struct vm *vm, oop method)
+{
+    const char *name = vm->options.jit_list;
+
+    return name && is_named(method, name);
+}
+
+void jit_list_bytes(const char *title, const uint8_t *from, uint32_t n)
+{
+    put(title);
+    put_bytes(from, n);
+}
+
 static void list_bytecodes(oop method, uint32_t limit)
 {
     char line[40];
@@ -112,15 +126,14 @@ static void list_bytecodes(oop method, uint32_t limit)
 
 void jit_list(struct vm *vm, const struct jit_code *c, uint32_t limit)
 {
-    const char *name = vm->options.jit_list;
     uint32_t at = 0;
     unsigned i;
     char line[60];
 
-    if (!name || !is_named(c->method, name))
+    if (!jit_lists(vm, c->method))
         return;
     snprintf(line, sizeof line, ": %u bytes of machine code\n", c->bytes);
-    put(name);
+    put(vm->options.jit_list);
     put(line);
     list_bytecodes(c->method, limit);
     for (i = 0; i < c->num_points; i++) {

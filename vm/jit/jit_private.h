@@ -236,6 +236,10 @@ struct jit_code *jit_compile(struct vm *vm, oop method, uint32_t start,
 /* For --jit-list: prints the code of a method of that name, whose bytecodes
  * end at offset `limit`. */
 void jit_list(struct vm *vm, const struct jit_code *c, uint32_t limit);
+/* Is the method of the name that is listed? */
+bool jit_lists(struct vm *vm, oop method);
+/* A line: the title, and bytes in hexadecimal. */
+void jit_list_bytes(const char *title, const uint8_t *from, uint32_t n);
 
 /* --- jit_stubs.c --- */
 
