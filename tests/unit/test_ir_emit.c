@@ -15,10 +15,12 @@
 #include "tests/unit/tiny_code.h"
 
 enum { TEMPS = 8, ARGS = 2 };
+enum { KEPT = 8000 };
 
 static struct ir_graph *g;
 static oop method, help_method, run_selector, help_selector;
 static uint32_t random_state;
+static unsigned num_kept;
 
 static void make_special_selectors(void)
 {
@@ -26,14 +28,26 @@ static void make_special_selectors(void)
         1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
         1, 2, 0, 0, 1, 0, 1, 0, 1, 0, 1, 1, 0, 1, 0, 0,
     };
-    oop table = heap_new_old(&vm->heap, CLS_ARRAY, FMT_ARRAY, 64);
+    oop table = heap_new_old(&vm->heap, CLS_ARRAY, FMT_ARRAY, 64 + KEPT);
     unsigned i;
 
     for (i = 0; i < 32; i++) {
         slots(table)[2 * i] = int_oop(1000 + i);
         slots(table)[2 * i + 1] = int_oop(args[i]);
     }
+    for (i = 0; i < KEPT; i++)
+        slots(table)[64 + i] = vm->heap.nil;
     heap_store(&vm->heap, vm->heap.special, SPL_SPECIAL_SELECTORS, table);
+}
+
+/* What only C knows of must not die: all machine code would go with it, and
+ * what a test has entered in the method cache. */
+static oop keep(oop o)
+{
+    assert_true(num_kept < KEPT);
+    heap_store(&vm->heap, heap_special(&vm->heap, SPL_SPECIAL_SELECTORS),
+               64 + num_kept++, o);
+    return o;
 }
 
 static void new_method(void)
@@ -45,7 +59,7 @@ static void new_method(void)
         b[2 * i] = (uint8_t)(64 + i);
         b[2 * i + 1] = 92;
     }
-    method = code(SISTA, TEMPS, ARGS, b, sizeof b);
+    method = keep(code(SISTA, TEMPS, ARGS, b, sizeof b));
     g = ir_new_graph(vm, method);
 }
 
@@ -55,9 +69,10 @@ static int set_up(void **state)
     if (make_vm(true) || !vm->jit)
         return -1;
     make_special_selectors();
+    num_kept = 0;
     run_selector = int_oop(103);
     help_selector = int_oop(104);
-    help_method = code(SISTA, 1, 1, CODE(76, 64, 110, 92));
+    help_method = keep(code(SISTA, 1, 1, CODE(76, 64, 110, 92)));
     new_method();
     return g ? 0 : -1;
 }
@@ -121,8 +136,8 @@ static void install(const struct jit_code *better)
 
 static oop run(oop x, oop y)
 {
-    oop receiver = int_oop(77), m = middle(receiver, x, y);
-    oop caller = code(SISTA, 0, 0, CODE(79, 129, 76, 128));
+    oop m = keep(middle(int_oop(77), x, y));
+    oop caller = keep(code(SISTA, 0, 0, CODE(79, 129, 76, 128)));
 
     enter(run_selector, CLS_SMALL_INTEGER, method, JIT_METHOD);
     enter(help_selector, CLS_SMALL_INTEGER, help_method, JIT_METHOD);
@@ -386,7 +401,7 @@ static void objects_are_made_and_read(void **state)
 
 static void an_old_object_is_remembered(void **state)
 {
-    oop old = heap_new_old(&vm->heap, CLS_ARRAY, FMT_ARRAY, 2);
+    oop old = keep(heap_new_old(&vm->heap, CLS_ARRAY, FMT_ARRAY, 2));
     struct ir_node *o, *in[2];
 
     slots(old)[0] = slots(old)[1] = vm->heap.nil;

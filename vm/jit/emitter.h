@@ -43,7 +43,7 @@ struct value_info { /* of a node, by its id */
 };
 
 struct block_info {
-    uint64_t *live_in, *live_out; /* sets of node ids */
+    uint64_t *live_in, *live_out; /* sets by node->number */
     uint64_t *want;  /* of live_in: used before any send */
     struct label label;
     bool entered;    /* `held` is known */
@@ -79,7 +79,8 @@ struct emitter {
     struct value_info *info;
     struct block_info *blocks;
     struct ir_block **order;  /* in which they are emitted */
-    unsigned set_words;
+    struct ir_node **numbered; /* nodes by their numbers */
+    unsigned set_words, num_numbers;
     unsigned frame_temps, num_oop_slots, num_raw_slots, num_operands;
     struct held now;
     uint32_t locked;          /* registers of the operation */
@@ -106,7 +107,6 @@ struct emitter {
 /* Lists blocks in their order, joins tests with branches, finds out what
  * lives. False: no memory. */
 bool alloc_prepare(struct emitter *e);
-void alloc_release(struct emitter *e);
 /* Gives slots to all values that need one. */
 void alloc_slots(struct emitter *e);
 
@@ -132,7 +132,7 @@ static inline bool is_value(const struct ir_node *n)
 }
 static inline bool in_set(const uint64_t *set, const struct ir_node *n)
 {
-    return set[n->id / 64] >> (n->id % 64) & 1;
+    return n->number && set[n->number / 64] >> (n->number % 64) & 1;
 }
 /* Shows each value that a node needs: inputs, and what its state holds. */
 typedef void (*value_visitor)(struct emitter *e, struct ir_node *v,

@@ -187,6 +187,8 @@ struct ir_node {
     /* ir_alloc.c: where the value is. */
     int8_t reg;               /* reg or xmm number, -1: none */
     int16_t slot;             /* home in the frame, -1: none */
+    uint32_t number;          /* in sets of what lives between blocks, from 1;
+                                 0: lives in its block only */
     struct ir_node *same_as;  /* a guard's value lives where its input does */
 };
 

@@ -81,23 +81,41 @@ static void find_aliases(struct ir_graph *g)
     }
 }
 
-static void count_use(struct emitter *e, struct ir_node *v, void *data)
+/* A value used in another block, or by a phi, has a number. */
+static void give_number(struct emitter *e, struct ir_node *v)
+{
+    if (v->number)
+        return;
+    v->number = ++e->num_numbers;
+    e->numbered[v->number] = v;
+}
+
+static void count_use(struct emitter *e, struct ir_node *v, void *block)
 {
     info_of(e, v)->uses++;
+    if (v->block != block)
+        give_number(e, v);
 }
 
 static void count_uses(struct emitter *e)
 {
     struct ir_graph *g = e->g;
     struct ir_node *n;
-    unsigned i;
+    unsigned i, k;
 
     for (i = 0; i < g->num_blocks; i++)
         for (n = g->blocks[i]->first; n; n = n->next) {
-            visit_inputs(e, n, count_use, NULL);
+            visit_inputs(e, n, count_use, g->blocks[i]);
             if (needs_state(n))
-                visit_state_values(e, n->state, count_use, NULL);
+                visit_state_values(e, n->state, count_use, g->blocks[i]);
+            if (n->op != IR_PHI)
+                continue;
+            give_number(e, n);
+            for (k = 0; k < n->num_inputs; k++)
+                if (is_value(value_of(n->inputs[k])))
+                    give_number(e, value_of(n->inputs[k]));
         }
+    e->set_words = e->num_numbers / 64 + 1;
 }
 
 /* --- tests joined with branches --- */
@@ -186,11 +204,13 @@ static void number_positions(struct emitter *e)
 
 static void put(uint64_t *set, const struct ir_node *n)
 {
-    set[n->id / 64] |= 1ull << (n->id % 64);
+    if (n->number)
+        set[n->number / 64] |= 1ull << (n->number % 64);
 }
 static void drop(uint64_t *set, const struct ir_node *n)
 {
-    set[n->id / 64] &= ~(1ull << (n->id % 64));
+    if (n->number)
+        set[n->number / 64] &= ~(1ull << (n->number % 64));
 }
 static void put_value(struct emitter *e, struct ir_node *v, void *set)
 {
@@ -310,28 +330,57 @@ static void want_phis(struct emitter *e, const struct ir_block *b,
 
 /* --- values that live across sends --- */
 
-/* The next node of a set from id `i` on, or NULL. */
+/* The next node of a set behind number `i`, or NULL. */
 static struct ir_node *next_in(const struct emitter *e, const uint64_t *set,
                                unsigned i)
 {
-    unsigned w = i / 64;
+    unsigned w = ++i / 64;
     uint64_t bits = w < e->set_words ? set[w] >> i % 64 << i % 64 : 0;
 
     while (!bits && ++w < e->set_words)
         bits = set[w];
-    return bits ? e->g->nodes[64 * w + (unsigned)__builtin_ctzll(bits)] : NULL;
+    return bits ? e->numbered[64 * w + (unsigned)__builtin_ctzll(bits)]
+                : NULL;
 }
 
-/* Those of inner loops and rare sends are stored at the send. */
-static void cross(struct emitter *e, const uint64_t *live,
-                  const struct ir_node *send)
-{
-    struct ir_node *v;
+struct crossing {
+    const struct ir_node *send;
+    uint32_t at;
+};
 
-    for (v = next_in(e, live, 0); v; v = next_in(e, live, v->id + 1u))
-        if (v != send && !has_place(e, v) &&
-            v->block->loop_depth <= send->block->loop_depth)
-            info_of(e, v)->stored = info_of(e, v)->needs_slot = true;
+/* A value of an inner loop is stored at the send. */
+static void cross(struct emitter *e, struct ir_node *v, void *data)
+{
+    const struct crossing *c = data;
+
+    if (v != c->send && !has_place(e, v) &&
+        v->block->loop_depth <= c->send->block->loop_depth)
+        info_of(e, v)->stored = info_of(e, v)->needs_slot = true;
+}
+
+/* One that lives in the block only, and is used behind the send. */
+static void cross_local(struct emitter *e, struct ir_node *v, void *data)
+{
+    const struct crossing *c = data;
+
+    if (!v->number && info_of(e, v)->from < c->at)
+        cross(e, v, data);
+}
+
+static void cross_send(struct emitter *e, const uint64_t *live,
+                       const struct ir_node *send)
+{
+    struct crossing c = { send, info_of(e, send)->from };
+    struct ir_node *v, *n;
+
+    for (v = next_in(e, live, 0); v; v = next_in(e, live, v->number))
+        cross(e, v, &c);
+    visit_state_values(e, send->state, cross, &c);
+    for (n = send->next; n; n = n->next) {
+        visit_inputs(e, n, cross_local, &c);
+        if (needs_state(n))
+            visit_state_values(e, n->state, cross_local, &c);
+    }
 }
 
 static void find_crossing(struct emitter *e, uint64_t *live)
@@ -346,10 +395,8 @@ static void find_crossing(struct emitter *e, uint64_t *live)
             continue;
         memcpy(live, e->blocks[b->id].live_out, 8 * e->set_words);
         for (n = b->last; n && n->op != IR_PHI; n = n->previous) {
-            if (n->op == IR_SEND) {
-                visit_state_values(e, n->state, put_value, live);
-                cross(e, live, n);
-            }
+            if (n->op == IR_SEND)
+                cross_send(e, live, n);
             drop(live, n);
             visit_inputs(e, n, put_value, live);
             if (needs_state(n))
@@ -377,7 +424,7 @@ static void extend_set(struct emitter *e, const uint64_t *set, uint32_t at)
 {
     const struct ir_node *n;
 
-    for (n = next_in(e, set, 0); n; n = next_in(e, set, n->id + 1u))
+    for (n = next_in(e, set, 0); n; n = next_in(e, set, n->number))
         extend(info_of(e, n), at);
 }
 
@@ -510,27 +557,34 @@ static bool make_tables(struct emitter *e)
 {
     struct ir_graph *g = e->g;
     unsigned i;
-    uint64_t *sets;
 
-    e->set_words = (g->num_nodes + 63) / 64;
-    e->info = calloc(g->num_nodes + 1, sizeof *e->info);
-    e->blocks = calloc(g->num_blocks + 1, sizeof *e->blocks);
-    e->order = calloc(g->num_blocks + 1, sizeof(struct ir_block *));
-    sets = ir_take(g, (5 * (size_t)g->num_blocks + 1) * e->set_words * 8);
-    if (!e->info || !e->blocks || !e->order || !sets)
-        return false;
-    for (i = 0; i < g->num_blocks; i++) {
+    e->info = ir_take(g, (g->num_nodes + 1) * sizeof *e->info);
+    e->blocks = ir_take(g, (g->num_blocks + 1) * sizeof *e->blocks);
+    e->order = ir_take(g, (g->num_blocks + 1) * sizeof(struct ir_block *));
+    e->numbered = ir_take(g, (g->num_nodes + 2) * sizeof(struct ir_node *));
+    for (i = 0; !g->failed && i < g->num_nodes; i++)
+        e->info[i].hint = -1;
+    return !g->failed;
+}
+
+/* Five sets of each block, two of them for this file, and another. */
+static uint64_t *make_sets(struct emitter *e)
+{
+    struct ir_graph *g = e->g;
+    uint64_t *sets =
+        ir_take(g, (5 * (size_t)g->num_blocks + 1) * e->set_words * 8);
+    unsigned i;
+
+    for (i = 0; sets && i < g->num_blocks; i++) {
         e->blocks[i].live_in = sets + 3 * i * (size_t)e->set_words;
         e->blocks[i].live_out = e->blocks[i].live_in + e->set_words;
         e->blocks[i].want = e->blocks[i].live_out + e->set_words;
     }
-    for (i = 0; i < g->num_nodes; i++)
-        e->info[i].hint = -1;
-    return true;
+    return sets ? sets + 3 * (size_t)g->num_blocks * e->set_words : NULL;
 }
 
-/* Only nodes that are of the graph keep a number. */
-static void number_nodes(struct ir_graph *g)
+/* Only nodes that are of the graph keep an id. */
+static void renumber_nodes(struct ir_graph *g)
 {
     unsigned i, n = 0;
 
@@ -538,6 +592,7 @@ static void number_nodes(struct ir_graph *g)
         if (g->nodes[i]->block || !is_value(g->nodes[i])) {
             g->nodes[n] = g->nodes[i];
             g->nodes[n]->id = (uint16_t)n;
+            g->nodes[n]->number = 0;
             n++;
         }
     g->num_nodes = n;
@@ -549,14 +604,16 @@ bool alloc_prepare(struct emitter *e)
     uint64_t *sets, *live;
     unsigned i;
 
-    number_nodes(g);
+    renumber_nodes(g);
     if (!make_tables(e))
         return false;
-    sets = e->blocks[0].live_in + 3 * (size_t)g->num_blocks * e->set_words;
-    live = sets + 2 * (size_t)g->num_blocks * e->set_words;
     find_aliases(g);
     count_operands(e);
     count_uses(e);
+    sets = make_sets(e);
+    if (!sets)
+        return false;
+    live = sets + 2 * (size_t)g->num_blocks * e->set_words;
     fuse_tests(e);
     order_blocks(e);
     number_positions(e);
@@ -567,11 +624,4 @@ bool alloc_prepare(struct emitter *e)
     find_crossing(e, live);
     find_lives(e);
     return true;
-}
-
-void alloc_release(struct emitter *e)
-{
-    free(e->info);
-    free(e->blocks);
-    free(e->order);
 }

@@ -431,7 +431,6 @@ static struct jit_code *finish_code(struct emitter *e, uint8_t *base)
 
 static void free_emitter(struct emitter *e)
 {
-    alloc_release(e);
     free(e->points);
     free(e->places);
     free(e->frames);
