@@ -9,6 +9,7 @@ counts what is done in a second: more is better. Further rows:
   cuis    the programs of "Are We Fast Yet", filed into Cuis 5.0 (cuis.py)
   blits   pictures copied and blended beside pixman (blits.c)
   boot save memory idle frames  whole machines (machines.py)
+  disks paths sizes  ... their devices and sources (devices.py)
 
 Names choose rows; none means all. With benchmarks named, `warmup` and `cuis`
 are of these. ROUNDS in the environment says how often everything is done;

@@ -11,6 +11,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "..", "system"))
 import machine  # noqa: E402
+import devices  # noqa: E402
 
 IDLE_SECONDS = 5
 SAVE = ("[ | t | t := Time millisecondClockValue. "
@@ -169,8 +170,7 @@ def blits(vm, image):
 
 
 ROWS = {"boot": boot, "save": save, "memory": memory, "idle": idle,
-        "frames": frames,
-        "blits": blits}
+        "frames": frames, "blits": blits, **devices.ROWS}
 
 
 def print_rows(vm, image, names, rounds):
@@ -180,6 +180,6 @@ def print_rows(vm, image, names, rounds):
             for what, unit, figure in ROWS[name](vm, image):
                 figures.setdefault((what, unit), []).append(figure)
         for (what, unit), found in figures.items():
-            print("%-28s %10.1f %-4s (%.1f-%.1f)" % (
+            print("%-36s %10.2f %-5s (%.1f-%.1f)" % (
                 what, statistics.median(found), unit, min(found),
                 max(found)), flush=True)
