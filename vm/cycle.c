@@ -292,7 +292,7 @@ static void sweep(struct heap *h)
 {
     struct cycle *c = &h->private_->cycle;
     uint64_t end = word_of(h, c->sweep_end);
-    uint64_t limit = (word_of(h, c->sweep_scan) | 63) + 1 + 8 * c->quantum;
+    uint64_t limit = (word_of(h, c->sweep_scan) | 63) + 65 + 8 * c->quantum;
 
     limit &= ~63ull;
 

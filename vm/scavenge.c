@@ -9,12 +9,16 @@
  * become, so following one handles both. The size of a corpse is never asked
  * again.
  *
- * Tenuring: when the survivors fill most of their space, those copied first
- * last time go old in the next scavenge; so does all that finds no room.
+ * Tenuring: when the survivors are many or fill most of their space, those
+ * copied first last time go old in the next scavenge; so does all that finds
+ * no room.
  */
 #include "vm/heap_private.h"
 
-enum { AHEAD = 6 }; /* remembered objects that are being fetched */
+enum {
+    AHEAD = 6, /* remembered objects that are being fetched */
+    MANY_SURVIVORS = 1 << 19, /* bytes: copying them takes a millisecond */
+};
 
 static uint64_t in_future(const struct heap_private *p, oop o)
 {
@@ -334,14 +338,16 @@ static void settle_weak_references(struct heap *h)
 static void swap_survivors(struct heap *h)
 {
     struct heap_private *p = h->private_;
-    uint64_t start = p->past_start, used;
+    uint64_t start = p->past_start, used, many = p->survivor_size / 4 * 3;
 
     p->past_start = p->future_start;
     p->past_free = p->future_free;
     p->future_start = start;
     h->eden_free = h->eden_start;
     used = p->past_free - p->past_start;
-    p->tenure_bytes = used > p->survivor_size / 4 * 3 ? used / 2 : 0;
+    if (many > MANY_SURVIVORS)
+        many = MANY_SURVIVORS;
+    p->tenure_bytes = used > many ? used / 2 : 0;
 }
 
 void heap_scavenge(struct heap *h)
