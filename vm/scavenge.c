@@ -83,13 +83,16 @@ static inline oop copy(struct heap *h, oop o)
     return to;
 }
 
-/* The surviving address of a young object, copying it if need be. */
+/* The surviving address of a young object, copying it if need be. A young
+ * forwarder may have led to something old that the marking has not seen. */
 static oop survive(struct heap *h, oop o)
 {
     while (class_index_of(o) == CLS_FORWARDER) {
         o = slot(o, 0);
-        if (!heap_is_young(h, o))
+        if (!heap_is_young(h, o)) {
+            heap_keep(h, o);
             return o;
+        }
     }
     return in_future(h->private_, o) ? o : copy(h, o);
 }

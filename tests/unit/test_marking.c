@@ -424,6 +424,22 @@ static void a_black_object_that_forwards_keeps_its_target(void **state)
     assert_true(is_freed(black));
 }
 
+static void a_young_forwarder_leads_a_black_object_to_a_white_one(void **state)
+{
+    oop black = reached_first(), white = tagged(4), o = young(h->nil, h->nil);
+
+    roots[0] = white;
+    start();
+    trace_all();
+    heap_store(h, black, 0, o);
+    assert_int_equal(heap_become(h, array_of(o), array_of(white), false,
+                                 false), 0);
+    roots[0] = 0;
+    finish();
+    assert_true(slot(black, 0) == white);
+    assert_false(is_freed(white));
+}
+
 static void the_pinned_stay_and_die_like_others(void **state)
 {
     oop moved, dead = tagged(1), kept = tagged(2);
@@ -583,6 +599,7 @@ int main(void)
         TEST(an_ephemeron_whose_key_is_reached_late_waits),
         TEST(bodies_swapped_behind_the_marker_are_traced),
         TEST(a_black_object_that_forwards_keeps_its_target),
+        TEST(a_young_forwarder_leads_a_black_object_to_a_white_one),
         TEST(the_pinned_stay_and_die_like_others),
         TEST(a_class_lives_by_its_instances_and_dies_with_them),
         TEST(a_class_taken_on_behind_the_marker_lives),
