@@ -32,6 +32,8 @@ struct held {
 struct emitter;
 
 struct value_info { /* of a node, by its id */
+    uint8_t own_states; /* links of its state that nobody behind it in the
+                           block has: it is their last user */
     bool fused;     /* a test that the branch after it makes */
     bool stored;    /* to its slot when it is computed */
     bool needs_slot;
@@ -57,6 +59,7 @@ struct later {
     struct label in, out;
     struct ir_node *node;
     struct held held;
+    uint32_t needed;   /* registers with what is nowhere else */
     enum reg x, y;
     int32_t constant;
     uint64_t header;   /* of a new object */
@@ -87,6 +90,7 @@ struct emitter {
     struct ir_block *block, *next_block;
     struct ir_node *at;       /* the operation */
     struct later *laters, **last_later, *spare_laters;
+    struct later *last_exit;  /* which others of its state may share */
     struct constant *pool, **last_pool;   /* oops */
     struct constant *words, **last_word;  /* not oops */
     unsigned pool_count;
@@ -134,15 +138,16 @@ static inline bool in_set(const uint64_t *set, const struct ir_node *n)
 {
     return n->number && set[n->number / 64] >> (n->number % 64) & 1;
 }
-/* Shows each value that a node needs: inputs, and what its state holds. */
+/* Shows each value that a node needs: its inputs; what a state holds. */
 typedef void (*value_visitor)(struct emitter *e, struct ir_node *v,
                               void *data);
 void visit_inputs(struct emitter *e, struct ir_node *n, value_visitor visit,
                   void *data);
 void visit_state_values(struct emitter *e, const struct ir_state *s,
                         value_visitor visit, void *data);
-/* Is its state of interest: may it be looked at? */
-bool needs_state(const struct ir_node *n);
+/* Inputs, and of the state, which nodes share, what is its own to use up. */
+void visit_uses(struct emitter *e, struct ir_node *n, value_visitor visit,
+                void *data);
 /* Is it in the frame from the beginning: receiver, closure, argument? */
 bool has_place(const struct emitter *e, const struct ir_node *n);
 
@@ -188,6 +193,8 @@ void regs_goto(struct emitter *e, struct ir_block *to);
 struct later *new_later(struct emitter *e,
                         void (*emit)(struct emitter *, struct later *));
 /* Deoptimises in n's state, as registers are now. */
+struct label *exit_of(struct emitter *e, struct ir_node *n);
+/* The same, shared with nobody. */
 struct later *new_exit(struct emitter *e, struct ir_node *n);
 void emit_safepoint(struct emitter *e, struct ir_node *n);
 void emit_laters(struct emitter *e);

@@ -15,7 +15,7 @@ static bool is_alias(const struct ir_node *n)
     return n->op >= IR_GUARD_INT && n->op <= IR_REFINE;
 }
 
-bool needs_state(const struct ir_node *n)
+static bool needs_state(const struct ir_node *n)
 {
     return n->state && (ir_fails(n) || ir_infos[n->op].flags & OP_STATE ||
                         n->op == IR_NEW_ARRAY);
@@ -49,20 +49,63 @@ static void visit_one(struct emitter *e, struct ir_node *n,
         visit(e, n, data);
 }
 
-void visit_state_values(struct emitter *e, const struct ir_state *s,
-                        value_visitor visit, void *data)
+static void visit_objects(struct emitter *e, const struct ir_state *s,
+                          value_visitor visit, void *data)
 {
     unsigned i, k;
 
-    for (i = 0; s && i < s->num_objects; i++)
+    for (i = 0; i < s->num_objects; i++)
         for (k = 0; k < s->objects[i].num_fields; k++)
             visit_one(e, s->objects[i].fields[k], visit, data);
-    for (; s; s = s->caller) {
-        visit_one(e, s->receiver, visit, data);
-        if (s->closure)
-            visit_one(e, s->closure, visit, data);
-        for (i = 0; i < (unsigned)s->num_temps + s->num_values; i++)
-            visit_one(e, s->values[i], visit, data);
+}
+
+static void visit_link(struct emitter *e, const struct ir_state *s,
+                       value_visitor visit, void *data)
+{
+    unsigned i;
+
+    visit_one(e, s->receiver, visit, data);
+    if (s->closure)
+        visit_one(e, s->closure, visit, data);
+    for (i = 0; i < (unsigned)s->num_temps + s->num_values; i++)
+        visit_one(e, s->values[i], visit, data);
+}
+
+void visit_state_values(struct emitter *e, const struct ir_state *s,
+                        value_visitor visit, void *data)
+{
+    visit_objects(e, s, visit, data);
+    for (; s; s = s->caller)
+        visit_link(e, s, visit, data);
+}
+
+void visit_uses(struct emitter *e, struct ir_node *n, value_visitor visit,
+                void *data)
+{
+    const struct ir_state *s = n->state;
+    unsigned own = info_of(e, n)->own_states;
+
+    visit_inputs(e, n, visit, data);
+    if (!needs_state(n))
+        return;
+    visit_objects(e, s, visit, data);
+    for (; own; own--, s = s->caller)
+        visit_link(e, s, visit, data);
+}
+
+/* Nodes share states, and states the states of their callers. */
+static void find_own_states(struct emitter *e, const struct ir_block *b)
+{
+    uint32_t mark = ++e->g->mark;
+    struct ir_node *n;
+
+    for (n = b->last; n; n = n->previous) {
+        struct ir_state *s = needs_state(n) ? n->state : NULL;
+
+        for (; s && s->mark != mark; s = s->caller) {
+            s->mark = mark;
+            info_of(e, n)->own_states++;
+        }
     }
 }
 
@@ -105,9 +148,7 @@ static void count_uses(struct emitter *e)
 
     for (i = 0; i < g->num_blocks; i++)
         for (n = g->blocks[i]->first; n; n = n->next) {
-            visit_inputs(e, n, count_use, g->blocks[i]);
-            if (needs_state(n))
-                visit_state_values(e, n->state, count_use, g->blocks[i]);
+            visit_uses(e, n, count_use, g->blocks[i]);
             if (n->op != IR_PHI)
                 continue;
             give_number(e, n);
@@ -255,9 +296,10 @@ static void use_and_define(struct emitter *e, const struct ir_block *b,
         put(defines, n);
         if (n->op == IR_PHI)
             continue;
-        visit_inputs(e, n, put_value, uses);
-        if (needs_state(n) && !wanted)
-            visit_state_values(e, n->state, put_value, uses);
+        if (wanted)
+            visit_inputs(e, n, put_value, uses);
+        else
+            visit_uses(e, n, put_value, uses);
     }
 }
 
@@ -376,11 +418,8 @@ static void cross_send(struct emitter *e, const uint64_t *live,
     for (v = next_in(e, live, 0); v; v = next_in(e, live, v->number))
         cross(e, v, &c);
     visit_state_values(e, send->state, cross, &c);
-    for (n = send->next; n; n = n->next) {
-        visit_inputs(e, n, cross_local, &c);
-        if (needs_state(n))
-            visit_state_values(e, n->state, cross_local, &c);
-    }
+    for (n = send->next; n; n = n->next)
+        visit_uses(e, n, cross_local, &c);
 }
 
 static void find_crossing(struct emitter *e, uint64_t *live)
@@ -398,9 +437,7 @@ static void find_crossing(struct emitter *e, uint64_t *live)
             if (n->op == IR_SEND)
                 cross_send(e, live, n);
             drop(live, n);
-            visit_inputs(e, n, put_value, live);
-            if (needs_state(n))
-                visit_state_values(e, n->state, put_value, live);
+            visit_uses(e, n, put_value, live);
         }
     }
 }
@@ -456,9 +493,7 @@ static void find_lives(struct emitter *e)
                 extend_phi(e, n);
                 continue;
             }
-            visit_inputs(e, n, extend_to, &at);
-            if (needs_state(n))
-                visit_state_values(e, n->state, extend_to, &at);
+            visit_uses(e, n, extend_to, &at);
         }
     }
 }
@@ -609,6 +644,8 @@ bool alloc_prepare(struct emitter *e)
         return false;
     find_aliases(g);
     count_operands(e);
+    for (i = 0; i < g->num_blocks; i++)
+        find_own_states(e, g->blocks[i]);
     count_uses(e);
     sets = make_sets(e);
     if (!sets)

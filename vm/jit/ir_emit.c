@@ -191,7 +191,7 @@ static void emit_end(struct emitter *e, struct ir_node *n)
     case IR_GOTO: emit_goto(e, e->block->successors[0]); break;
     case IR_BRANCH: emit_branch(e, n); break;
     case IR_RETURN: emit_return(e, n); break;
-    default: asm_jmp(&e->a, &new_exit(e, n)->in);
+    default: asm_jmp(&e->a, exit_of(e, n));
     }
 }
 
@@ -264,7 +264,7 @@ static void begin_pass(struct emitter *e)
     e->num_points = e->num_frames = e->num_objects = e->num_wheres = 0;
     *e->last_later = e->spare_laters; /* of the pass before */
     e->spare_laters = e->laters;
-    e->laters = NULL;
+    e->laters = e->last_exit = NULL;
     e->last_later = &e->laters;
     e->pool = e->words = NULL;
     e->last_pool = &e->pool;

@@ -57,7 +57,7 @@ static void negate(struct emitter *e, struct ir_node *n)
 static void from_integer(struct emitter *e, struct ir_node *n)
 {
     enum reg x = use(e, n->inputs[0]);
-    struct later *l = n->index ? new_exit(e, n) : NULL;
+    struct label *no = n->index ? exit_of(e, n) : NULL;
     struct assembler *a = &e->a;
     unsigned to;
 
@@ -65,10 +65,10 @@ static void from_integer(struct emitter *e, struct ir_node *n)
     asm_shift(a, SAR, R10, 3);
     asm_xor_doubles(a, 0, 0); /* what was in it does not matter */
     asm_int_to_double(a, 0, R10);
-    if (l) {
+    if (no) {
         asm_double_to_int(a, R11, 0);
         asm_alu(a, CMP, R11, R10);
-        asm_jcc(a, IF_NOT_EQUAL, &l->in);
+        asm_jcc(a, IF_NOT_EQUAL, no);
     }
     release(e, n);
     to = define(e, n, -1);
@@ -80,7 +80,7 @@ static void from_integer(struct emitter *e, struct ir_node *n)
 static void truncate(struct emitter *e, struct ir_node *n)
 {
     unsigned x = use(e, n->inputs[0]);
-    struct later *l = new_exit(e, n);
+    struct label *no = exit_of(e, n);
     struct assembler *a = &e->a;
 
     asm_double_to_int(a, R10, x);
@@ -88,7 +88,7 @@ static void truncate(struct emitter *e, struct ir_node *n)
     asm_shift(a, SHL, R10, 3);
     asm_shift(a, SAR, R10, 3);
     asm_alu(a, CMP, R10, R11);
-    asm_jcc(a, IF_NOT_EQUAL, &l->in);
+    asm_jcc(a, IF_NOT_EQUAL, no);
     asm_shift(a, SHL, R10, 3);
     release(e, n);
     asm_lea(a, define(e, n, -1), AT(R10, TAG_INTEGER));

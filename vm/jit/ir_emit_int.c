@@ -81,6 +81,7 @@ static void sum(struct emitter *e, struct ir_node *n)
     enum alu op = n->op == IR_ADD ? ADD : SUB;
     struct pair p = use_pair(e, n, n->op == IR_ADD);
     bool in_place = dies_at(e, p.a, n) && p.a != p.b;
+    struct label *no;
     struct later *l;
     enum reg to;
 
@@ -90,16 +91,17 @@ static void sum(struct emitter *e, struct ir_node *n)
         l->x = p.x;
         l->y = p.y;
         l->constant = p.k - TAG_INTEGER;
+        no = &l->in;
         release(e, n);
         to = define(e, n, (int)p.x);
     } else {
         to = define(e, n, -1);
-        l = new_exit(e, n);
+        no = exit_of(e, n);
     }
     assert(!in_place || to == p.x);
     asm_mov(&e->a, to, p.x);
     apply(e, op, to, &p, TAG_INTEGER);
-    asm_jcc(&e->a, IF_OVERFLOW, &l->in);
+    asm_jcc(&e->a, IF_OVERFLOW, no);
     if (!p.constant)
         asm_alu_imm(&e->a, op == ADD ? SUB : ADD, to, TAG_INTEGER);
     if (!in_place)
@@ -109,7 +111,7 @@ static void sum(struct emitter *e, struct ir_node *n)
 static void multiply(struct emitter *e, struct ir_node *n)
 {
     struct pair p = use_pair(e, n, true);
-    struct later *l = new_exit(e, n);
+    struct label *no = exit_of(e, n);
     struct assembler *a = &e->a;
 
     if (p.constant) {
@@ -121,7 +123,7 @@ static void multiply(struct emitter *e, struct ir_node *n)
         asm_lea(a, R10, AT(p.x, -TAG_INTEGER));
         asm_imul(a, R10, R11);
     }
-    asm_jcc(a, IF_OVERFLOW, &l->in);
+    asm_jcc(a, IF_OVERFLOW, no);
     answer_untagged(e, n, R10);
 }
 
@@ -177,17 +179,17 @@ static void round_down(struct emitter *e)
 static void refuse_divisors(struct emitter *e, struct ir_node *n,
                             const struct pair *p)
 {
-    struct later *l = new_exit(e, n);
+    struct label *no = exit_of(e, n);
     struct assembler *a = &e->a;
     uint32_t fine;
 
     asm_alu_imm(a, CMP, p->y, (int32_t)int_oop(0));
-    asm_jcc(a, IF_EQUAL, &l->in);
+    asm_jcc(a, IF_EQUAL, no);
     asm_alu_imm(a, CMP, p->y, (int32_t)int_oop(-1));
     fine = asm_jcc_short(a, IF_NOT_EQUAL);
     asm_imm(a, R10, int_oop(SMALLINT_MIN));
     asm_alu(a, CMP, p->x, R10);
-    asm_jcc(a, IF_EQUAL, &l->in);
+    asm_jcc(a, IF_EQUAL, no);
     asm_here_short(a, fine);
 }
 
@@ -256,12 +258,12 @@ static void shift_right(struct emitter *e, struct ir_node *n, unsigned by)
 static void shift_left(struct emitter *e, struct ir_node *n, unsigned by)
 {
     enum reg x = use(e, n->inputs[0]);
-    struct later *l = new_exit(e, n);
+    struct label *no = exit_of(e, n);
     struct assembler *a = &e->a;
 
     if (by > 60) {
         asm_alu_imm(a, CMP, x, (int32_t)int_oop(0));
-        asm_jcc(a, IF_NOT_EQUAL, &l->in);
+        asm_jcc(a, IF_NOT_EQUAL, no);
         answer(e, n, x);
         return;
     }
@@ -271,22 +273,22 @@ static void shift_left(struct emitter *e, struct ir_node *n, unsigned by)
     asm_shift(a, SAR, R11, by);
     asm_alu_imm(a, ADD, R11, TAG_INTEGER);
     asm_alu(a, CMP, R11, x);
-    asm_jcc(a, IF_NOT_EQUAL, &l->in);
+    asm_jcc(a, IF_NOT_EQUAL, no);
     answer_untagged(e, n, R10);
 }
 
 static void shift_by(struct emitter *e, struct ir_node *n)
 {
     struct assembler *a = &e->a;
-    struct later *l;
+    struct label *no;
     enum reg x, y;
 
     claim(e, RCX);
     x = use(e, n->inputs[0]);
     y = use(e, n->inputs[1]);
-    l = new_exit(e, n);
+    no = exit_of(e, n);
     asm_alu_imm(a, CMP, y, (int32_t)int_oop(60));
-    asm_jcc(a, IF_ABOVE, &l->in);
+    asm_jcc(a, IF_ABOVE, no);
     asm_mov(a, RCX, y);
     asm_shift(a, SAR, RCX, 3);
     if (n->op == IR_SHIFT_RIGHT) {
@@ -300,7 +302,7 @@ static void shift_by(struct emitter *e, struct ir_node *n)
         asm_shift_cl(a, SAR, R11);
         asm_alu_imm(a, ADD, R11, TAG_INTEGER);
         asm_alu(a, CMP, R11, x);
-        asm_jcc(a, IF_NOT_EQUAL, &l->in);
+        asm_jcc(a, IF_NOT_EQUAL, no);
     }
     answer_untagged(e, n, R10);
 }

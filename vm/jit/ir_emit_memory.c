@@ -287,7 +287,7 @@ static void new_array(struct emitter *e, struct ir_node *n)
     l->x = to;
     l->y = size;
     if (n->state)
-        l->no = &new_exit(e, n)->in;
+        l->no = exit_of(e, n);
     asm_lea(a, R10, AT(size, -1)); /* none, too, is for C */
     asm_alu_imm(a, CMP, R10, MAX_IN_LINE);
     asm_jcc(a, IF_NOT_BELOW, &l->in);

@@ -295,13 +295,13 @@ static void guard(struct emitter *e, struct ir_node *n)
 
         if (!is_small(b))
             use(e, b);
-        no = &new_exit(e, n)->in;
+        no = exit_of(e, n);
         compare_to(e, x, b);
         asm_jcc(&e->a, IF_NOT_BELOW, no);
         release(e, n);
         return;
     }
-    no = &new_exit(e, n)->in;
+    no = exit_of(e, n);
     switch (n->op) {
     case IR_GUARD_INT: check_class(e, x, in, CLS_SMALL_INTEGER, no); break;
     case IR_GUARD_CHARACTER: check_class(e, x, in, CLS_CHARACTER, no); break;

@@ -299,56 +299,44 @@ void add_entry_place(struct emitter *e, unsigned copied)
 
 /* --- registers that are pushed --- */
 
-struct pushes {
-    const struct held *held;
-    unsigned n;
-    struct ir_node *node[NUM_REGS];
-};
-
-static bool in_memory_too(const struct emitter *e, const struct held *held,
-                          const struct ir_node *n, unsigned r)
+/* Puts what is in needed registers only where the tables can name it. */
+static void save_held(struct emitter *e, const struct later *l)
 {
-    return held->clean >> r & 1 || has_place(e, n);
+    unsigned r, slot = e->num_raw_slots + e->num_oop_slots;
+
+    for (r = 0; r < NUM_REGS; r++) {
+        struct ir_node *n = l->held.node[r];
+
+        if (!(l->needed >> r & 1))
+            continue;
+        if (r >= XMM) {
+            asm_store_double(&e->a, place_of(e, n), r - XMM);
+            continue;
+        }
+        if (n->rep == REP_WORD) {
+            asm_shift(&e->a, SHL, r, 3);
+            asm_alu_imm(&e->a, OR, r, TAG_INTEGER);
+        }
+        asm_push(&e->a, r);
+        info_of(e, n)->pushed = (uint16_t)++slot;
+    }
 }
 
-static unsigned register_in(const struct held *held, const struct ir_node *n)
+static void forget_pushes(struct emitter *e, const struct later *l)
 {
     unsigned r;
 
-    for (r = 0; r < NUM_REGS && held->node[r] != n; r++)
-        ;
-    return r;
+    for (r = 0; r < XMM; r++)
+        if (l->needed >> r & 1)
+            info_of(e, l->held.node[r])->pushed = 0;
 }
 
-/* Puts a value that is in a register only where the tables can name it. */
-static void save_held(struct emitter *e, struct ir_node *n, void *data)
+static void need_held(struct emitter *e, struct ir_node *n, void *data)
 {
-    struct pushes *p = data;
-    unsigned r = register_in(p->held, n);
+    struct later *l = data;
 
-    if (r == NUM_REGS || info_of(e, n)->pushed ||
-        in_memory_too(e, p->held, n, r))
-        return;
-    if (n->rep == REP_DOUBLE) {
-        asm_store_double(&e->a, place_of(e, n), r - XMM);
-        return;
-    }
-    if (n->rep == REP_WORD) {
-        asm_shift(&e->a, SHL, r, 3);
-        asm_alu_imm(&e->a, OR, r, TAG_INTEGER);
-    }
-    asm_push(&e->a, r);
-    info_of(e, n)->pushed = (uint16_t)(1 + e->num_raw_slots +
-                                       e->num_oop_slots + p->n);
-    p->node[p->n++] = n;
-}
-
-static void forget_pushes(struct emitter *e, const struct pushes *p)
-{
-    unsigned i;
-
-    for (i = 0; i < p->n; i++)
-        info_of(e, p->node[i])->pushed = 0;
+    if (n->reg >= 0 && !(e->now.clean >> n->reg & 1) && !has_place(e, n))
+        l->needed |= 1u << n->reg;
 }
 
 /* --- guards --- */
@@ -368,66 +356,91 @@ static void undo_addition(struct emitter *e, struct later *l)
 
 static void emit_exit(struct emitter *e, struct later *l)
 {
-    struct pushes p = { .held = &l->held };
-
     if (l->undo)
         undo_addition(e, l);
-    visit_state_values(e, l->node->state, save_held, &p);
+    save_held(e, l);
     asm_call_to(&e->a, e->j->stubs.deopt);
     add_place(e, POINT_EXIT, l->node->state, 0, 0, 0);
-    forget_pushes(e, &p);
+    forget_pushes(e, l);
 }
 
 struct later *new_exit(struct emitter *e, struct ir_node *n)
 {
     struct later *l = new_later(e, emit_exit);
 
-    if (!n->state)
-        e->failed = true;
     l->node = n;
+    if (n->state)
+        visit_state_values(e, n->state, need_held, l);
+    else
+        e->failed = true;
     return l;
+}
+
+/* Does everything that an exit needs lie where it lay? */
+static bool is_same(const struct emitter *e, const struct later *l,
+                    uint32_t needed)
+{
+    unsigned r;
+
+    if (l->needed != needed)
+        return false;
+    for (r = 0; r < NUM_REGS; r++)
+        if (needed >> r & 1 && l->held.node[r] != e->now.node[r])
+            return false;
+    return true;
+}
+
+struct label *exit_of(struct emitter *e, struct ir_node *n)
+{
+    struct later probe = { .needed = 0 }, *last = e->last_exit;
+
+    if (last && n->state && last->node->state == n->state) {
+        visit_state_values(e, n->state, need_held, &probe);
+        if (is_same(e, last, probe.needed))
+            return &last->in;
+    }
+    e->last_exit = new_exit(e, n);
+    return &e->last_exit->in;
 }
 
 /* --- safepoints of loops --- */
 
-static void pop_held(struct emitter *e, const struct pushes *p)
+static void restore_held(struct emitter *e, const struct later *l)
 {
-    unsigned i, r;
+    unsigned r;
 
-    for (i = p->n; i-- > 0;) {
-        r = register_in(p->held, p->node[i]);
-        asm_pop(&e->a, r);
-        if (p->node[i]->rep == REP_WORD)
-            asm_shift(&e->a, SAR, r, 3);
-    }
-    for (r = 0; r < NUM_REGS; r++) {
-        struct ir_node *n = p->held->node[r];
+    for (r = NUM_REGS; r-- > 0;) {
+        struct ir_node *n = l->held.node[r];
 
-        if (n && !info_of(e, n)->pushed)
+        if (n && r < XMM && l->needed >> r & 1) {
+            asm_pop(&e->a, r);
+            if (n->rep == REP_WORD)
+                asm_shift(&e->a, SAR, r, 3);
+        } else if (n) {
             load(e, r, n);
+        }
     }
 }
 
 static void later_safepoint(struct emitter *e, struct later *l)
 {
-    struct pushes p = { .held = &l->held };
-    unsigned r;
-
-    for (r = 0; r < NUM_REGS; r++)
-        if (l->held.node[r] && is_value(l->held.node[r]))
-            save_held(e, l->held.node[r], &p);
+    save_held(e, l);
     asm_call_to(&e->a, e->j->stubs.safepoint);
     add_place(e, POINT_RESUME, l->node->state, 0, 0, 0);
     asm_push(&e->a, RAX);
-    pop_held(e, &p);
-    forget_pushes(e, &p);
+    restore_held(e, l);
+    forget_pushes(e, l);
     asm_jmp(&e->a, &l->out);
 }
 
 void emit_safepoint(struct emitter *e, struct ir_node *n)
 {
     struct later *l = new_later(e, later_safepoint);
+    unsigned r;
 
+    for (r = 0; r < NUM_REGS; r++)
+        if (e->now.node[r] && is_value(e->now.node[r]))
+            need_held(e, e->now.node[r], l);
     asm_alu_load(&e->a, CMP, RSP, VM(stack_limit));
     asm_jcc(&e->a, IF_BELOW, &l->in);
     asm_bind(&e->a, &l->out);

@@ -263,9 +263,7 @@ static void use_up(struct emitter *e, struct ir_node *v, void *data)
 
 void release(struct emitter *e, struct ir_node *n)
 {
-    visit_inputs(e, n, use_up, NULL);
-    if (needs_state(n))
-        visit_state_values(e, n->state, use_up, NULL);
+    visit_uses(e, n, use_up, NULL);
 }
 
 struct uses_of {
@@ -286,9 +284,7 @@ bool dies_at(struct emitter *e, const struct ir_node *v, struct ir_node *n)
 
     if (!is_value(v))
         return false;
-    visit_inputs(e, n, count_own, &u);
-    if (needs_state(n))
-        visit_state_values(e, n->state, count_own, &u);
+    visit_uses(e, n, count_own, &u);
     return info_of(e, v)->remaining == u.count &&
            !in_set(e->blocks[e->block->id].live_out, v);
 }
@@ -375,13 +371,9 @@ static void count_block(struct emitter *e, const struct ir_block *b,
 {
     struct ir_node *n;
 
-    for (n = b->first; n; n = n->next) {
-        if (n->op == IR_PHI)
-            continue;
-        visit_inputs(e, n, count, NULL);
-        if (needs_state(n))
-            visit_state_values(e, n->state, count, NULL);
-    }
+    for (n = b->first; n; n = n->next)
+        if (n->op != IR_PHI)
+            visit_uses(e, n, count, NULL);
 }
 
 void regs_enter(struct emitter *e, struct ir_block *b)
