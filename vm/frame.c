@@ -249,23 +249,24 @@ bool frame_cut(struct vm *vm, oop *to)
 
 void frame_move_to_new_page(struct vm *vm)
 {
-    oop *fp = vm->fp, *caller = frame_caller(fp), *end;
+    oop *fp, *caller, *end;
     struct stack_page *old = vm->page, *page;
     oop context;
 
-    if (!caller)
+    if (!frame_caller(vm->fp))
         return;
-    if (frame_is_optimised(fp) || frame_is_optimised(caller)) {
+    vm->stats.overflows++;
+    if (!deopt_for_move(vm)) { /* no room: each has a page of its own then */
         while (!page_deoptimise(vm, vm->page))
             if (!vm_collect(vm))
                 plat_panic("no memory for the contexts of a deep stack");
-        vm->stats.overflows++;
-        return; /* the running activation is alone on its page */
+        return;
     }
+    fp = vm->fp;
+    caller = frame_caller(fp);
     while (!(context = frame_context(vm, caller)) || !frame_context(vm, fp))
         if (!vm_collect(vm))
             plat_panic("no memory for the context of a deep stack");
-    vm->stats.overflows++;
     end = frame_result(fp) + 1;
     old->fp = caller;
     old->sp = end;

@@ -34,8 +34,9 @@
 #include "vm/interp.h"
 
 enum {
-    PAGE_WORDS = 1024,
-    PAGE_HEADROOM = 224, /* a frame's operands and one more frame */
+    PAGE_WORDS = 2048,
+    PAGE_HEADROOM = 384, /* a frame's operands and one more frame, or what the
+                            two topmost grow to, deoptimised */
     PAGES_DEFAULT = 64,
     PAGES_RESERVE = 4,   /* kept free at safepoints */
 };

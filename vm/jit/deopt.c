@@ -243,9 +243,10 @@ static bool make_what_is_referred_to(struct rebuilt *r)
 }
 
 /* Frames being laid out: words[] has what will be at `low` and above. */
+enum { LAYOUT_WORDS = 1024 };
 struct layout {
     struct rebuilt *r;
-    oop words[PAGE_WORDS];
+    oop words[LAYOUT_WORDS];
     oop *low, *sp, *fp;
     oop *frames[DEOPT_MAX_FRAMES];
     const uint8_t *pc; /* where the last one goes on */
@@ -332,17 +333,20 @@ static void take_layout(struct vm *vm, struct layout *l, const oop *end)
             frame_marry(vm, l->frames[i], l->r->contexts[i]);
 }
 
-bool deopt_top(struct vm *vm)
+static bool lay_out_top(struct vm *vm, oop *low)
 {
     struct rebuilt r = { .vm = vm, .fp = vm->fp };
-    struct layout l = { .r = &r, .low = vm->page->limit };
-    const oop *end = frame_result(vm->fp) + 1;
+    oop *end = frame_result(vm->fp) + 1;
+    struct layout l;
     unsigned i;
 
     find_place(&r, vm->pc, vm->sp);
     if (!make_what_is_referred_to(&r))
         return false;
-    l.sp = (oop *)(uintptr_t)end;
+    l.r = &r;
+    l.failed = false;
+    l.low = end - low > LAYOUT_WORDS ? end - LAYOUT_WORDS : low;
+    l.sp = end;
     l.fp = frame_caller(vm->fp);
     l.pc = (const uint8_t *)(uintptr_t)vm->fp[FRAME_PC];
     for (i = 0; i < r.place->num_frames && !l.failed; i++)
@@ -353,6 +357,64 @@ bool deopt_top(struct vm *vm)
     vm->jit->stats.deoptimised++;
     take_layout(vm, &l, end);
     return true;
+}
+
+bool deopt_top(struct vm *vm) { return lay_out_top(vm, vm->page->limit); }
+
+/* The words of the top frame, which was put aside, are its callee's again;
+ * `fp` is where it was, `sp` its lowest word. */
+static void push_back(struct vm *vm, const oop *words, uint64_t n, oop *fp,
+                      const oop *sp, uint8_t *pc)
+{
+    oop return_pc = (oop)(uintptr_t)vm->pc, *caller = vm->fp;
+
+    if (jit_owns(vm, pc)) { /* machine code returns to machine code only */
+        *--vm->sp = int_oop(vm->pc - bytes(caller[FRAME_METHOD]));
+        return_pc = (oop)(uintptr_t)vm->return_to_interpreter;
+    }
+    vm->sp -= n;
+    memcpy(vm->sp, words, n * sizeof *words);
+    vm->fp = vm->page->fp = vm->sp + (fp - sp);
+    vm->pc = pc;
+    vm->fp[FRAME_TEMPS] += (oop)((char *)vm->fp - (char *)fp);
+    vm->fp[FRAME_CALLER] = (oop)(uintptr_t)caller;
+    vm->fp[FRAME_PC] = return_pc;
+    if (vm->fp[FRAME_CONTEXT])
+        slots(vm->fp[FRAME_CONTEXT])[CTX_SENDER] =
+            (oop)(uintptr_t)vm->fp | TAG_INTEGER;
+}
+
+/* The same of the top frame's caller. */
+static bool lay_out_caller(struct vm *vm, oop *low)
+{
+    oop words[256], *fp = vm->fp, *sp = vm->sp;
+    uint64_t n = (uint64_t)(frame_result(fp) + 1 - sp);
+    uint8_t *pc = vm->pc;
+
+    if (n > sizeof words / sizeof *words)
+        return false;
+    memcpy(words, sp, n * sizeof *words);
+    vm->fp = frame_caller(fp);
+    vm->sp = sp + n;
+    vm->pc = (uint8_t *)(uintptr_t)fp[FRAME_PC];
+    if (!lay_out_top(vm, low + n + 1)) {
+        vm->fp = fp;
+        vm->sp = sp;
+        vm->pc = pc;
+        return false;
+    }
+    push_back(vm, words, n, fp, sp, pc);
+    return true;
+}
+
+bool deopt_for_move(struct vm *vm)
+{
+    oop *low = vm->page->high - PAGE_WORDS;
+
+    if (frame_is_optimised(vm->fp) && !lay_out_top(vm, low))
+        return false;
+    return !frame_is_optimised(frame_caller(vm->fp)) ||
+           lay_out_caller(vm, low);
 }
 
 /* --- all of them --- */

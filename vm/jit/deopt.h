@@ -110,6 +110,7 @@ static inline oop deopt_contexts(struct vm *vm, oop *fp, const uint8_t *pc,
     return 0;
 }
 static inline bool deopt_top(struct vm *vm) { return false; }
+static inline bool deopt_for_move(struct vm *vm) { return true; }
 static inline bool deopt_all(struct vm *vm) { return true; }
 static inline bool deopt_is_sound(const struct vm *vm, const oop *fp,
                                   const uint8_t *pc)
@@ -129,6 +130,9 @@ oop deopt_contexts(struct vm *vm, oop *fp, const uint8_t *pc,
 /* The top frame, which is optimised, becomes interpreted ones in its place.
  * False: no memory, or no room on the page; nothing changed. */
 bool deopt_top(struct vm *vm);
+/* The same of the top frame and its caller, if they are optimised: the top
+ * one leaves the page. */
+bool deopt_for_move(struct vm *vm);
 /* No frame of any page is optimised afterwards. The running activation goes
  * on with its operands, where vm->sp then points. False: no memory. */
 bool deopt_all(struct vm *vm);
