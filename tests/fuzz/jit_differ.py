@@ -7,8 +7,10 @@ SmallInteger and of Float, loops, blocks with returns out of them, exceptions,
 unwinding, contexts, become: and changes of the very class under running code.
 It is run by the interpreter, and by machine code of either tier from the first
 call on or soon after; every fourth with a collection at every safepoint, too,
-every fourth leaving the second tier's code all the time. What it prints must
-be equal. A program that differs is kept as /tmp/jit_differ.SEED.st.
+every other leaving the second tier's code all the time. What it prints must be
+equal, and so must what it leaves in the heap (heap_walk.st). A program that
+differs is kept as /tmp/jit_differ.SEED.st; so is one that still runs after ten
+times what the interpreter may take.
 """
 import os
 import random
@@ -17,10 +19,14 @@ import sys
 import tempfile
 
 METHODS, CALLS, LONGEST = 10, 16, 6
+WALK = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                    "heap_walk.st")
 NUMBERS = """0 1 -1 2 3 7 8 10 -5 255 4096 1152921504606846975
     -1152921504606846976 1152921504606846974 1073741823 4611686018427387904
-    1.5 -0.5 1.0e10 0.0 3 1.0e308 5.0e-324 1.0e-300 2.5""".split()
-SPECIAL = ["Float nan", "Float infinity", "0.0 negated", "nil", "true",
+    1152921504606846973 -1152921504606846975 1.5 -0.5 1.0e10 0.0 3 -0.0
+    1.0e308 1.7976931348623157e308 5.0e-324 2.2250738585072014e-308
+    2.2250738585072009e-308 1.0e-300 2.5""".split()
+SPECIAL = ["Float nan", "Float infinity", "Float nan", "0.0 negated", "nil", "true",
            "'abc'", "#sym", "$a", "(Array with: 1 with: 2)", "Object"]
 BINARY = "+ - * / // \\\\ < > <= >= = ~= == bitAnd: bitOr: bitShift:".split()
 # Numbers stay small, programs stay short: steps are counted.
@@ -29,7 +35,8 @@ HELPERS = ["(Smalltalk at: #Fuzzed) compile: '%s'!" % m for m in (
     "number: x steps := steps + 1. steps > 3000 ifTrue: [self error: ''long''"
     "]. ^ x isNumber ifTrue: [x] ifFalse: [3]",
     "cut: x ^ (x isInteger and: [x abs > (1 bitShift: 150)]) "
-    "ifTrue: [x \\\\ 1000003] ifFalse: [x]")]
+    "ifTrue: [x \\\\ 1000003] ifFalse: [x]",
+    "kind ^ 1")]
 
 
 class Program:
@@ -104,9 +111,73 @@ class Program:
             return "(%s isNil or: [(%s) class == SmallInteger])" % (v(), v())
         return "((self number: %s) max: (self number: %s))" % (v(), v())
 
+    def float_loop(self, v):
+        """Floats that could stay unboxed, until one is none any more."""
+        return "t := %s. 1 to: %d do: [:i | t := (self number: t) %s %s. " \
+            "u := u = t ifTrue: [t] ifFalse: [(self number: t) %s i]]" % (
+                self.pick("0.5", "-0.0", "1.0e308", "5.0e-324", "Float nan"),
+                self.r.randrange(2, 12), self.pick(*"+-*/"),
+                self.pick("0.5", "2", "1.0e200", "(self number: %s)" % v(1)),
+                self.pick(*"+-*"))
+
+    def integer_loop(self, v):
+        """Over the edge of SmallInteger and back."""
+        return "t := %s. 1 to: %d do: [:i | t := self cut: t %s %s. " \
+            "(t bitAnd: 7) = 5 ifTrue: [a := %s]]" % (
+                self.pick("1152921504606846970", "-1152921504606846970",
+                          "4611686018427387900"), self.r.randrange(2, 12),
+                self.pick("+ 3 *", "-", "+", "* -3 +"),
+                self.pick("i", "1", "2 * i"), v(1))
+
+    def trick(self, v):
+        """With contexts, and with what an object is while it runs."""
+        return self.pick(
+            "thisContext tempAt: %d put: %s" % (
+                self.r.randrange(1, 5), v(1)),
+            "a := thisContext", "b := [:z | thisContext] value: %s" % v(1),
+            "c := [:z | t := z. thisContext tempAt: 1] value: %s" % v(1),
+            "t := thisContext sender method numTemps",
+            "u := thisContext copy tempAt: %d" % self.r.randrange(1, 5),
+            "[^ %s] ifCurtailed: [c := thisContext home == thisContext]" % (
+                v(1)),
+            "1 to: 5 do: [:i | i = 3 ifTrue: [other become: (Array with: i "
+            "with: other)]. t := other class == Array and: [i > %s]]" % v(1),
+            "1 to: 5 do: [:i | i = %d ifTrue: [(Smalltalk at: "
+            "#FuzzedTwin) adoptInstance: self]. a := self kind. b := i]"
+            % self.r.randrange(1, 6),
+            "1 to: 4 do: [:i | i = 2 ifTrue: [self class compile: "
+            "'kind ^ %d']. a := self kind]" % self.r.randrange(9),
+            "(Smalltalk at: #Fuzzed) adoptInstance: self. c := self kind")
+
+    def handled(self, v):
+        """What handlers can do beside returning."""
+        return self.pick(
+            "t := [(Warning signal: 'w') printString size + %s] on: Warning "
+            "do: [:e | e resume: %s]" % (self.pick("1", "0.5"), v(1)),
+            "t := [[1 / 0. %s] on: MessageNotUnderstood do: [:e | 1]] "
+            "on: ZeroDivide do: [:e | e return: %s]" % (v(1), v(1)),
+            "t := [[Error signal: 'in'] on: Error do: [:e | e signal]] "
+            "on: Error do: [:e | e messageText size]",
+            "t := [[%s foo] on: Error do: [:e | e pass]] on: Error "
+            "do: [:e | e return: %s]" % (v(1), v(1)),
+            "u := 0. t := [u := u + 1. u < 3 ifTrue: [Error signal]. u] "
+            "on: Error do: [:e | e retry]",
+            "t := [[^ %s] ensure: [Error signal: 'late']] on: Error "
+            "do: [:e | e return: %s]" % (v(1), v(1)),
+            "t := [Error signal. 5] on: Error do: [:e | [e foo] on: Error "
+            "do: [:f | f return: %s]]" % v(1))
+
     def statement(self, names, depth):
         v = lambda d=2: self.value(names, d)
-        kind = self.r.randrange(16)
+        kind = self.r.randrange(22)
+        if kind == 16:
+            return self.float_loop(v)
+        if kind == 17:
+            return self.integer_loop(v)
+        if kind in (18, 19):
+            return self.trick(v)
+        if kind in (20, 21):
+            return self.handled(v)
         if kind < 4:
             return "%s := %s" % (self.pick("a", "b", "c", "t", "u"), v(3))
         if kind == 4:
@@ -162,6 +233,10 @@ class Program:
             lines.append("(Smalltalk at: #Fuzzed) compile: '%s'!"
                          % m.replace("'", "''"))
         lines += HELPERS
+        lines += ["(Smalltalk at: #Fuzzed) subclass: #FuzzedTwin "
+                  "instanceVariableNames: '' classVariableNames: '' "
+                  "package: 'Fuzzed'!",
+                  "(Smalltalk at: #FuzzedTwin) compile: 'kind ^ 2'!"]
         for _ in range(CALLS):
             call = "(o m%d: (%s) with: (%s))" % (
                 self.r.randrange(METHODS), self.r.choice(NUMBERS),
@@ -171,20 +246,35 @@ class Program:
                 "(Array new: 3). 3 timesRepeat: [s := [%s printString] "
                 "on: Error do: [:e | e class name asString]. "
                 "FileStream stdout nextPutAll: (s copyFrom: 1 to: "
-                "(s size min: 200)); lf]!" % call)
+                "(s size min: 200)); lf]. FileStream stdout nextPutAll: "
+                "((Smalltalk at: #FuzzedWalk) new walk: o); lf!" % call)
         return "\n".join(lines) + "\n"
 
 
-def run(vm, image, options, path):
+def run(vm, image, options, path, longest=LONGEST):
     """Status and output; None: it takes too long to be of use."""
     try:
         done = subprocess.run(
-            [vm, "--headless"] + options + [image, "filein", path, "quit"],
+            [vm, "--headless"] + options + [image, "filein", WALK, path,
+                                           "quit"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, timeout=LONGEST)
+            stderr=subprocess.STDOUT, timeout=longest)
     except subprocess.TimeoutExpired:
         return None
     return done.returncode, done.stdout
+
+
+def ways(seed):
+    """Options to run that program with, beside interpreting it."""
+    both = ["--jit=on", "--check-heap", "--jit-threshold=0"]
+    result = [["--jit=1", "--jit-threshold=%d" % (seed % 2 * 2)],
+              both + ["--jit-threshold2=%d" % (seed % 3)]]
+    if seed % 4 == 0:
+        result.append(["--jit=1", "--jit-threshold=0", "--stress-gc"])
+        result.append(both + ["--jit-threshold2=1", "--stress-gc"])
+    if seed % 2 == 0:
+        result.append(both + ["--jit-threshold2=1", "--jit-stress=deopt"])
+    return result
 
 
 def differs(vm, image, seed):
@@ -194,17 +284,13 @@ def differs(vm, image, seed):
     if not expected:
         os.unlink(f.name)
         return False
-    both = ["--jit=on", "--check-heap", "--jit-threshold=0"]
-    ways = [["--jit=1", "--jit-threshold=%d" % (seed % 2 * 2)],
-            both + ["--jit-threshold2=%d" % (seed % 3)]]
-    if seed % 4 == 0:
-        ways.append(["--jit=1", "--jit-threshold=0", "--stress-gc"])
-        ways.append(both + ["--jit-threshold2=1", "--stress-gc"])
-    if seed % 4 == 2:
-        ways.append(both + ["--jit-threshold2=1", "--jit-stress=deopt"])
-    for options in ways:
-        found = run(vm, image, options, f.name)
-        if found and found != expected:
+    if expected[0]:
+        print("not ok seed %d: no program\n%s" % (
+            seed, expected[1].decode(errors="replace")[:400]))
+        return True
+    for options in ways(seed):
+        found = run(vm, image, options, f.name, 10 * LONGEST)
+        if found != expected:
             os.replace(f.name, "/tmp/jit_differ.%d.st" % seed)
             print("not ok seed %d with %s" % (seed, " ".join(options)))
             return True
