@@ -8,6 +8,7 @@ counts what is done in a second: more is better. Further rows:
   warmup  the first run of each benchmark, in a process of its own
   cuis    the programs of "Are We Fast Yet", filed into Cuis 5.0 (cuis.py)
   blits   pictures copied and blended beside pixman (blits.c)
+  heaps   pauses with up to 2 GiB of live objects (heaps.py)
   boot save memory idle frames  whole machines (machines.py)
   disks paths sizes  ... their devices and sources (devices.py)
 
@@ -30,11 +31,11 @@ import shlex
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
 import cuis
 import machines
+from peer import older
 
 LINE = re.compile(r"^([\w-]+)\s+(\d+) (\S+)$", re.M)
 TABLES = ("warmup", "cuis")
@@ -78,16 +79,6 @@ class Column:
         pairs = [(max(a[name][0], 1), max(b[name][0], 1))
                  for a, b in zip(self.rounds, other.rounds)]
         return sorted(a / b if counts else b / a for a, b in pairs)
-
-
-def older(image):
-    """A copy of the image whose header says 68021."""
-    data = bytearray(open(image, "rb").read())
-    data[0:4] = (68021).to_bytes(4, "little")
-    copy = tempfile.NamedTemporaryFile(suffix=".image", delete=False)
-    copy.write(data)
-    copy.close()
-    return copy.name
 
 
 def busy_share():

@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "..", "system"))
 import machine  # noqa: E402
 import devices  # noqa: E402
+from heaps import heaps  # noqa: E402
 
 IDLE_SECONDS = 5
 SAVE = ("[ | t | t := Time millisecondClockValue. "
@@ -169,8 +170,8 @@ def blits(vm, image):
     return ()
 
 
-ROWS = {"boot": boot, "save": save, "memory": memory, "idle": idle,
-        "frames": frames, "blits": blits, **devices.ROWS}
+ROWS = {"heaps": heaps, "boot": boot, "save": save, "memory": memory,
+        "idle": idle, "frames": frames, "blits": blits, **devices.ROWS}
 
 
 def print_rows(vm, image, names, rounds):
