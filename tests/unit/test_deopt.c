@@ -88,8 +88,7 @@ static void make_code(void)
     c->points = copy(points, sizeof points);
     c->num_points = 2;
     c->optimised = tables();
-    assert_true(zone_add(vm, c));
-    vm->jit->num_optimised++;
+    assert_true(tier2_add(vm, c));
     optimised = c;
 }
 

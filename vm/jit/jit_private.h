@@ -34,6 +34,7 @@ enum {
     ARITHMETIC_SEEN = 1 << 16, /* bytes of feedback.h */
     FAILED_PLACES = 1 << 14,
     TRIES = 1 << 12,
+    IN_POOLS = 1 << 14,
     /* Activations before a method is compiled. With fewer, an emulated
      * machine takes twice as long to its desktop: what runs a dozen times
      * while it starts is not worth translating twice. */
@@ -137,6 +138,7 @@ struct jit {
     uint8_t arithmetic_seen[ARITHMETIC_SEEN]; /* feedback.h */
     uint8_t failed[FAILED_PLACES];
     uint8_t tries[TRIES];    /* to optimise */
+    uint8_t in_pools[IN_POOLS]; /* by hash: methods in optimised code */
     unsigned num_optimised;  /* pieces of the second tier, forgotten ones too */
     bool array_access_inlined; /* code counts on Array's at: and at:put: */
     uint64_t epoch;          /* counts flushes */

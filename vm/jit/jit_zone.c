@@ -180,6 +180,7 @@ static void forget_tables(struct vm *vm)
     memset(j->buckets, 0, sizeof j->buckets);
     memset(j->block_cache, 0, sizeof j->block_cache);
     memset(j->arithmetic_seen, 0, sizeof j->arithmetic_seen);
+    memset(j->in_pools, 0, sizeof j->in_pools);
 }
 
 void jit_flush(struct vm *vm)

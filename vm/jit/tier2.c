@@ -95,6 +95,33 @@ static void free_unowned(struct jit_code *code)
     free(code);
 }
 
+/* Every new method is told of, so most have to be known as harmless at once:
+ * those in a pool have a hash, and a byte. */
+static void note_methods(struct vm *vm, const struct jit_code *code)
+{
+    unsigned i;
+
+    for (i = 0; i < code->pool_count; i++)
+        if (is_code(code->pool[i]))
+            vm->jit->in_pools[heap_identity_hash(&vm->heap, code->pool[i]) &
+                              (IN_POOLS - 1)] = 1;
+}
+
+static bool may_be_inlined(const struct vm *vm, oop method)
+{
+    return is_code(method) && raw_hash(method) &&
+           vm->jit->in_pools[raw_hash(method) & (IN_POOLS - 1)];
+}
+
+bool tier2_add(struct vm *vm, struct jit_code *code)
+{
+    if (!zone_add(vm, code))
+        return false;
+    note_methods(vm, code);
+    vm->jit->num_optimised++;
+    return true;
+}
+
 struct jit_code *tier2_compile(struct vm *vm, oop method, oop closure,
                                uint32_t entered_at)
 {
@@ -108,14 +135,13 @@ struct jit_code *tier2_compile(struct vm *vm, oop method, oop closure,
         return NULL;
     ++*tries;
     code = compile(vm, method, closure, entered_at, &refused);
-    if (code && !zone_add(vm, code)) {
+    if (code && !tier2_add(vm, code)) {
         free_unowned(code);
         code = NULL;
     }
     j->stats.optimise_usecs += plat_usecs() - began;
     if (code) {
         j->stats.optimised++;
-        j->num_optimised++;
     } else if (refused) {
         *tries = MAX_TRIES;
         j->stats.not_optimised++;
@@ -282,7 +308,8 @@ void tier2_forget_selector(struct vm *vm, oop selector)
 
 void tier2_forget_method(struct vm *vm, oop method)
 {
-    forget_where(vm, has_inlined, method);
+    if (vm->jit && may_be_inlined(vm, method))
+        forget_where(vm, has_inlined, method);
 }
 
 void tier2_forget_all(struct vm *vm) { forget_where(vm, always, 0); }

@@ -8,6 +8,8 @@
 
 struct deopt_place;
 
+/* Optimised code becomes the zone's. False: no memory. */
+bool tier2_add(struct vm *vm, struct jit_code *code);
 /* New code of the first tier counts from here. */
 void tier2_count(struct vm *vm, struct jit_code *code);
 /* Transitions: code of the first tier was called often, or looped. */
