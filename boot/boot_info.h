@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +44,7 @@ struct boot_framebuffer {
 
 struct boot_info {
     const char *protocol;
+    bool bios; /* a BIOS started it, no UEFI */
     char command_line[BOOT_LINE];
     struct boot_range ranges[BOOT_RANGES];
     unsigned range_count;

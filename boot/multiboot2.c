@@ -8,7 +8,8 @@
 
 enum mb2_tag_type {
     TAG_END = 0, TAG_COMMAND_LINE = 1, TAG_MODULE = 3, TAG_MEMORY_MAP = 6,
-    TAG_FRAMEBUFFER = 8, TAG_RSDP_OLD = 14, TAG_RSDP_NEW = 15,
+    TAG_FRAMEBUFFER = 8, TAG_EFI32 = 11, TAG_EFI64 = 12, TAG_RSDP_OLD = 14,
+    TAG_RSDP_NEW = 15, TAG_EFI_MAP = 17,
 };
 enum { FRAMEBUFFER_RGB = 1 };
 
@@ -76,6 +77,11 @@ static void read_framebuffer(struct boot_info *b, const struct mb2_tag *t)
     memcpy(&b->framebuffer.blue, f->fields + 4, 2);
 }
 
+static void read_efi(struct boot_info *b, const struct mb2_tag *t)
+{
+    b->bios = false;
+}
+
 static void read_rsdp(struct boot_info *b, const struct mb2_tag *t)
 {
     unsigned n = t->size - sizeof *t;
@@ -125,6 +131,9 @@ static const struct {
     { TAG_MEMORY_MAP, sizeof(struct mb2_memory_map), read_memory_map },
     { TAG_FRAMEBUFFER, offsetof(struct mb2_framebuffer, type) + 1,
       read_framebuffer },
+    { TAG_EFI32, sizeof(struct mb2_tag), read_efi },
+    { TAG_EFI64, sizeof(struct mb2_tag), read_efi },
+    { TAG_EFI_MAP, sizeof(struct mb2_tag), read_efi },
     { TAG_RSDP_OLD, sizeof(struct mb2_tag), read_rsdp },
     { TAG_RSDP_NEW, sizeof(struct mb2_tag), read_rsdp },
 };
@@ -142,6 +151,7 @@ void boot_from_multiboot2(struct boot_info *b, uint64_t info)
     const char *end = p + *(const uint32_t *)(const void *)p;
 
     b->protocol = "Multiboot2";
+    b->bios = true;
     for (p += 8; end - p >= (ptrdiff_t)sizeof(struct mb2_tag);) {
         const struct mb2_tag *t = (const void *)p;
 

@@ -28,6 +28,7 @@
 #include "drivers/framebuffer.h"
 #include "drivers/keymap.h"
 #include "kernel/acpi.h"
+#include "kernel/bios.h"
 #include "kernel/clock.h"
 #include "kernel/cmdline.h"
 #include "kernel/cpu.h"
@@ -136,12 +137,13 @@ static void start_screen(const struct boot_info *boot)
         display_name_mode(mode);
     else if (text)
         klog("screen: mode=%s is no size\n", text);
+    display_on_change(klog_screen_on);
     take_boot_screen(&boot->framebuffer);
     acpi_init(boot);
     pci_init();
+    bios_allow(boot->bios);
     drivers_probe(true);
-    klog_screen_on();
-    display_on_change(klog_screen_on);
+    bios_allow(false);
 }
 
 static void start_interrupts(void)
