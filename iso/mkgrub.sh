@@ -7,7 +7,7 @@ set -eu
 dir=$1
 lib=/usr/lib/grub
 common="part_gpt part_msdos fat iso9660 normal multiboot2 cpuid keystatus \
-test true echo sleep halt serial terminal"
+test true echo sleep halt serial terminal regexp"
 core_at=2048    # where bios.img expects the core; the installer may change it
 
 mkdir -p "$dir/boot" "$dir/EFI/BOOT"
