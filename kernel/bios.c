@@ -12,8 +12,6 @@
 #include "kernel/cpu.h"
 #include "kernel/vmm.h"
 
-extern const uint8_t bios_code[], bios_code_end[], bios_regs[];
-
 enum { VIDEO_VECTOR = 0x10, ROMS = 0xc0000, ROMS_END = 0x100000 };
 
 static bool allowed;

@@ -8,3 +8,10 @@
 #define BIOS_STACK 0x9000
 #define BIOS_BUFFER 0x9000
 #define BIOS_END 0xa000
+
+#ifndef __ASSEMBLER__
+#include <stdint.h>
+
+/* bios.S: code to be copied to BIOS_AT, and the registers in it. */
+extern const uint8_t bios_code[], bios_code_end[], bios_regs[];
+#endif
