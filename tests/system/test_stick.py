@@ -52,6 +52,18 @@ def test_the_store_grows_to_the_stick_and_asks_once(firmware, tmp_path):
         m.until("Smalltalk at: #Kept", "42")
 
 
+def test_escape_brings_the_boot_menu_where_shift_is_not_told():
+    stick = built("aerostat-stick.img")
+    args = FIRMWARE["ovmf"] + usb(stick, "-snapshot")
+    with Machine(args, name="stick-menu") as m:
+        m.expect("BdsDxe: starting")
+        for _ in range(20):
+            m.key("esc")
+            m._drain(0.1)
+        m.expect("Test the memory", timeout=30)
+        m.screenshot("stick-menu")
+
+
 def test_no_is_taken_for_an_answer(tmp_path):
     stick = bigger_stick(tmp_path / "stick.img")
     with Machine(usb(stick), name="stick-declined") as m:
