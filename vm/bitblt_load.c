@@ -212,8 +212,11 @@ static bool load_source(struct vm *vm, struct blt *b, oop bb)
     b->same_form = !b->no_source && o == b->dest_form;
     if (b->no_source)
         return true;
-    return form_load(&b->source, o) &&
-           number(vm, bb, BB_SOURCE_X, 0, &b->source_x) &&
+    if (b->same_form)
+        b->source = b->dest;
+    else if (!form_load(&b->source, o))
+        return false;
+    return number(vm, bb, BB_SOURCE_X, 0, &b->source_x) &&
            number(vm, bb, BB_SOURCE_Y, 0, &b->source_y) &&
            load_colour_map(vm, b, slot(bb, BB_COLOUR_MAP));
 }

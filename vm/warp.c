@@ -23,6 +23,7 @@ struct warp {
     struct place left_step, right_step; /* per row */
     struct place step;        /* per pixel of the row */
     struct place span;        /* from left to right; step follows from it */
+    struct place across, down; /* between the points that a pixel averages */
     int smoothing;
     const uint32_t *source_map;
     struct colour_map map;
@@ -116,15 +117,13 @@ static uint32_t average(const struct sum *s)
 static uint32_t smooth(const struct warp *w, const struct place *at)
 {
     int n = w->smoothing;
-    struct place across = { w->step.x / n, w->step.y / n };
-    struct place down = { w->left_step.x / n, w->left_step.y / n };
     bool paint = w->b->rule == RULE_PAINT;
     struct place row = *at, p;
     struct sum s = { 0, 0 };
 
-    for (int j = 0; j < n; j++, advance(&row, &down, 1)) {
+    for (int j = 0; j < n; j++, advance(&row, &w->down, 1)) {
         p = row;
-        for (int k = 0; k < n; k++, advance(&p, &across, 1)) {
+        for (int k = 0; k < n; k++, advance(&p, &w->across, 1)) {
             uint32_t v = pick(w, p.x, p.y);
 
             if (!paint || v) {
@@ -158,15 +157,15 @@ static bool is_within(int64_t from, int64_t a, int64_t b, int64_t c, int size)
 /* From the first point to the last that a pixel covers. */
 static struct place reach(const struct warp *w, struct place by)
 {
-    int n = w->smoothing;
+    int n = w->smoothing - 1;
 
-    return (struct place){ by.x / n * (n - 1), by.y / n * (n - 1) };
+    return (struct place){ by.x * n, by.y * n };
 }
 
 static bool row_is_within(const struct warp *w, const struct place *at)
 {
     const struct form *f = &w->b->source;
-    struct place across = reach(w, w->step), down = reach(w, w->left_step);
+    struct place across = reach(w, w->across), down = reach(w, w->down);
     int64_t n = w->b->w - 1;
 
     return is_within(at->x, w->step.x * n, across.x, down.x, f->width) &&
@@ -196,14 +195,12 @@ static void pick_row(const struct warp *w, struct place at, uint32_t *to)
 static uint32_t smooth_within(const struct warp *w, struct place row)
 {
     int n = w->smoothing;
-    struct place across = { w->step.x / n, w->step.y / n };
-    struct place down = { w->left_step.x / n, w->left_step.y / n };
     struct sum s = { 0, (uint32_t)(n * n) };
 
-    for (int j = 0; j < n; j++, advance(&row, &down, 1)) {
+    for (int j = 0; j < n; j++, advance(&row, &w->down, 1)) {
         struct place p = row;
 
-        for (int k = 0; k < n; k++, advance(&p, &across, 1))
+        for (int k = 0; k < n; k++, advance(&p, &w->across, 1))
             s.lanes += to_lanes(source_row(w, p.y)[p.x >> POINT_BITS]);
     }
     return average(&s);
@@ -243,14 +240,14 @@ static bool sum_columns(struct sums *s, const uint32_t *a, const uint32_t *b,
 static bool halve_row(const struct warp *w, struct sums *s, struct place at,
                       uint32_t *to)
 {
-    int64_t across = w->step.x / 2, n = w->b->w, way = w->step.x * (n - 1);
+    int64_t across = w->across.x, n = w->b->w, way = w->step.x * (n - 1);
     int64_t first = at.x + least(way, 0) + least(across, 0);
     int64_t last = at.x - least(-way, 0) - least(-across, 0);
 
     first >>= POINT_BITS;
     last >>= POINT_BITS;
     if (!sum_columns(s, source_row(w, at.y),
-                     source_row(w, at.y + w->left_step.y / 2), first,
+                     source_row(w, at.y + w->down.y), first,
                      (size_t)(last - first + 1)))
         return false;
     blt_loops->quarter_sums(to, (size_t)n, s->sums,
@@ -294,6 +291,13 @@ static void warp_row(const struct warp *w, struct place at, uint32_t *row)
     }
 }
 
+static struct place part(const struct warp *w, struct place by)
+{
+    if (w->smoothing == 1)
+        return by;
+    return (struct place){ by.x / w->smoothing, by.y / w->smoothing };
+}
+
 /* Where the line of the source for a row begins; its steps go to w->step,
  * divided anew only if its length changes. */
 static struct place begin_row(struct warp *w)
@@ -306,6 +310,7 @@ static struct place begin_row(struct warp *w)
         w->span = span;
         w->step.x = step(w->left.x, w->right.x, n);
         w->step.y = step(w->left.y, w->right.y, n);
+        w->across = part(w, w->step);
     }
     at.x = start(w->left.x, w->right.x, w->step.x, n);
     at.y = start(w->left.y, w->right.y, w->step.y, n);
@@ -321,6 +326,7 @@ static void warp_rows(struct warp *w, uint32_t *row)
     bool store = b->rule == RULE_STORE && !b->halftone && w->direct &&
                  b->dest.bits != b->source.bits;
 
+    w->down = part(w, w->left_step);
     if (b->dest_y < b->clip_y) {
         advance(&w->left, &w->left_step, b->clip_y - b->dest_y);
         advance(&w->right, &w->right_step, b->clip_y - b->dest_y);
