@@ -123,7 +123,9 @@ lint: $(BUILD)/aerostat ## check the doors of the house
 	@tests/lint.py
 
 # Ways to run an image. Thresholds of 0 compile all that is called, at once.
-MODES := interpreted baseline both both-at-once both-after-one deopt
+# Leaving optimised code all the time is slow: only some packages are tested so.
+MODES := interpreted baseline both both-at-once both-after-one
+DEOPT_PACKAGES := Kernel Collections Streams Graphics Morphic
 OPTIONS_interpreted := --jit=off
 OPTIONS_baseline := --jit=1 --jit-threshold=0
 OPTIONS_both :=
@@ -137,7 +139,10 @@ DIFFER := $(PYTHON) tests/fuzz/jit_differ.py $(BUILD)/aerostat $(IMAGE)
 # Image tests share files, so that they are all in one lane (tests/run.py).
 IMAGE_LANE = $(foreach m,$(MODES), \
   "image tests: $(m)=$(HOSTED) $(OPTIONS_$(m)) $(IMAGE) test" \
-  "language files: $(m)=$(HOSTED) $(OPTIONS_$(m)) $(LANG)")
+  "language files: $(m)=$(HOSTED) $(OPTIONS_$(m)) $(LANG)") \
+  $(foreach p,$(DEOPT_PACKAGES), \
+  "$(p): deopt=$(HOSTED) $(OPTIONS_deopt) $(IMAGE) test $(p)-Tests") \
+  "language files: deopt=$(HOSTED) $(OPTIONS_deopt) $(LANG)"
 UNIT_LANE = "lint=tests/lint.py" $(UNIT_SUITES) $(FUZZ_SUITES)
 STRESS_LANE = \
   "compiled as interpreted=timeout 900 $(DIFFER) 1 12" \
