@@ -164,7 +164,9 @@ def test_a_saved_image_resumes_on_what_screen_there_is(tmp_path):
 @pytest.mark.parametrize("args,line,scale", [
     (["-device", "VGA"], "", 100),
     (BIG_VGA, "mode=3840x2160", 200),
-    (["-device", "VGA,vgamem_mb=64"], "mode=2560x1440", 150)])
+    (BIG_VGA, "mode=2560x1440", 150),
+    # This one says that it is 65 centimetres wide.
+    (["-device", "virtio-gpu-pci,xres=2560,yres=1440"], "", 100)])
 def test_the_scale_suits_the_screen(args, line, scale):
     with desktop("scale-%d" % scale, *args, line=line, memory=384) as m:
         assert m.ask("Theme scalePercent") == str(scale)
