@@ -83,6 +83,8 @@ struct emitter {
     struct block_info *blocks;
     struct ir_block **order;  /* in which they are emitted */
     struct ir_node **numbered; /* nodes by their numbers */
+    uint64_t *wanted_uses;     /* of each block, before any send */
+    uint64_t *scratch_set;
     unsigned set_words, num_numbers;
     unsigned frame_temps, num_oop_slots, num_raw_slots, num_operands;
     struct held now;
@@ -138,6 +140,11 @@ static inline bool in_set(const uint64_t *set, const struct ir_node *n)
 {
     return n->number && set[n->number / 64] >> (n->number % 64) & 1;
 }
+/* The value of a set with the next higher number, or NULL. */
+struct ir_node *next_in(const struct emitter *e, const uint64_t *set,
+                        unsigned number);
+/* Values that the loop of a header wants in registers, in scratch_set. */
+void find_loop_uses(struct emitter *e, const struct ir_block *header);
 /* Shows each value that a node needs: its inputs; what a state holds. */
 typedef void (*value_visitor)(struct emitter *e, struct ir_node *v,
                               void *data);

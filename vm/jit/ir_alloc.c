@@ -258,6 +258,18 @@ static void put_value(struct emitter *e, struct ir_node *v, void *set)
     put(set, v);
 }
 
+struct ir_node *next_in(const struct emitter *e, const uint64_t *set,
+                        unsigned i)
+{
+    unsigned w = ++i / 64;
+    uint64_t bits = w < e->set_words ? set[w] >> i % 64 << i % 64 : 0;
+
+    while (!bits && ++w < e->set_words)
+        bits = set[w];
+    return bits ? e->numbered[64 * w + (unsigned)__builtin_ctzll(bits)]
+                : NULL;
+}
+
 /* What successors need, and the inputs of their phis. */
 static void live_at_end(struct emitter *e, const struct ir_block *b,
                         uint64_t *live, bool wanted)
@@ -310,6 +322,20 @@ static bool has_send(const struct ir_block *b)
     for (n = b->first; n && n->op != IR_SEND; n = n->next)
         ;
     return n != NULL;
+}
+
+/* A loop's blocks have ids that follow each other. */
+void find_loop_uses(struct emitter *e, const struct ir_block *header)
+{
+    unsigned i, w, last = header->id;
+
+    for (i = 0; i < header->num_predecessors; i++)
+        if (header->predecessors[i]->id > last)
+            last = header->predecessors[i]->id;
+    memset(e->scratch_set, 0, 8 * e->set_words);
+    for (i = header->id; i <= last; i++)
+        for (w = 0; w < e->set_words && !e->g->blocks[i]->is_cold; w++)
+            e->scratch_set[w] |= e->wanted_uses[2 * i * e->set_words + w];
 }
 
 /* From a block's end to its beginning; true: it was not known before. */
@@ -371,19 +397,6 @@ static void want_phis(struct emitter *e, const struct ir_block *b,
 }
 
 /* --- values that live across sends --- */
-
-/* The next node of a set behind number `i`, or NULL. */
-static struct ir_node *next_in(const struct emitter *e, const uint64_t *set,
-                               unsigned i)
-{
-    unsigned w = ++i / 64;
-    uint64_t bits = w < e->set_words ? set[w] >> i % 64 << i % 64 : 0;
-
-    while (!bits && ++w < e->set_words)
-        bits = set[w];
-    return bits ? e->numbered[64 * w + (unsigned)__builtin_ctzll(bits)]
-                : NULL;
-}
 
 struct crossing {
     const struct ir_node *send;
@@ -656,6 +669,8 @@ bool alloc_prepare(struct emitter *e)
     number_positions(e);
     find_living(e, sets, live, false);
     find_living(e, sets, live, true);
+    e->wanted_uses = sets;
+    e->scratch_set = live;
     for (i = 0; i < g->num_blocks; i++)
         want_phis(e, g->blocks[i], live);
     find_crossing(e, live);

@@ -441,6 +441,44 @@ static unsigned phi_register(struct emitter *e, const struct held *held,
     return NUM_REGS;
 }
 
+/* --- loops --- */
+
+static bool in_memory_already(const struct emitter *e,
+                              const struct ir_node *n)
+{
+    return info_of(e, n)->stored || has_place(e, n);
+}
+
+static unsigned num_free(const struct held *held, bool doubles)
+{
+    unsigned i, n = 0;
+
+    for (i = 0; i < (doubles ? 14u : NUM_ORDER); i++)
+        n += !held->node[doubles ? XMM + 2 + i : order[i]];
+    return n;
+}
+
+/* What the loop uses is loaded before it, as long as registers remain for
+ * what it computes. scratch_set has what it uses. */
+static void fill_loop(struct emitter *e, struct block_info *info)
+{
+    enum { RESERVED = 4 };
+    struct ir_node *v;
+    unsigned r;
+
+    for (v = next_in(e, e->scratch_set, 0); v;
+         v = next_in(e, e->scratch_set, v->number)) {
+        if (v->reg >= 0 || !in_set(info->live_in, v) ||
+            num_free(&info->held, is_double(v)) <= RESERVED)
+            continue;
+        r = phi_register(e, &info->held, v, v);
+        if (r == NUM_REGS)
+            continue;
+        info->held.node[r] = v;
+        info->held.clean |= (uint32_t)info_of(e, v)->stored << r;
+    }
+}
+
 static void place_phi(struct emitter *e, struct block_info *info,
                       struct ir_node *phi, unsigned k)
 {
@@ -472,12 +510,14 @@ static void decide(struct emitter *e, struct ir_block *to, unsigned k)
 
     info->entered = true;
     info->held = (struct held){ .clean = 0 };
+    if (to->is_loop)
+        find_loop_uses(e, to);
     for (r = 0; r < NUM_REGS; r++) {
         n = e->now.node[r];
         if (!n || !is_value(n) || !in_set(info->live_in, n))
             continue;
-        if (!in_set(info->want, n) &&
-            (info_of(e, n)->stored || has_place(e, n)))
+        if (!in_set(to->is_loop ? e->scratch_set : info->want, n) &&
+            in_memory_already(e, n))
             continue;
         info->held.node[r] = n;
         if (info_of(e, n)->stored)
@@ -485,6 +525,8 @@ static void decide(struct emitter *e, struct ir_block *to, unsigned k)
     }
     for (n = to->first; n && n->op == IR_PHI; n = n->next)
         place_phi(e, info, n, k);
+    if (to->is_loop)
+        fill_loop(e, info);
 }
 
 /* --- moves at the same time --- */
