@@ -143,8 +143,9 @@ static inline bool in_set(const uint64_t *set, const struct ir_node *n)
 /* The value of a set with the next higher number, or NULL. */
 struct ir_node *next_in(const struct emitter *e, const uint64_t *set,
                         unsigned number);
-/* Values that the loop of a header wants in registers, in scratch_set. */
-void find_loop_uses(struct emitter *e, const struct ir_block *header);
+/* Values that the loop of a header wants in registers, in scratch_set. False:
+ * it sends, so that nothing stays in registers. */
+bool find_loop_uses(struct emitter *e, const struct ir_block *header);
 /* Shows each value that a node needs: its inputs; what a state holds. */
 typedef void (*value_visitor)(struct emitter *e, struct ir_node *v,
                               void *data);

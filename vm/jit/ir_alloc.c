@@ -325,7 +325,7 @@ static bool has_send(const struct ir_block *b)
 }
 
 /* A loop's blocks have ids that follow each other. */
-void find_loop_uses(struct emitter *e, const struct ir_block *header)
+bool find_loop_uses(struct emitter *e, const struct ir_block *header)
 {
     unsigned i, w, last = header->id;
 
@@ -333,9 +333,15 @@ void find_loop_uses(struct emitter *e, const struct ir_block *header)
         if (header->predecessors[i]->id > last)
             last = header->predecessors[i]->id;
     memset(e->scratch_set, 0, 8 * e->set_words);
-    for (i = header->id; i <= last; i++)
-        for (w = 0; w < e->set_words && !e->g->blocks[i]->is_cold; w++)
+    for (i = header->id; i <= last; i++) {
+        if (e->g->blocks[i]->is_cold)
+            continue;
+        if (has_send(e->g->blocks[i]))
+            return false;
+        for (w = 0; w < e->set_words; w++)
             e->scratch_set[w] |= e->wanted_uses[2 * i * e->set_words + w];
+    }
+    return true;
 }
 
 /* From a block's end to its beginning; true: it was not known before. */

@@ -458,7 +458,7 @@ static unsigned num_free(const struct held *held, bool doubles)
     return n;
 }
 
-/* What the loop uses is loaded before it, as long as registers remain for
+/* What a loop without sends uses is loaded before it, as long as registers remain for
  * what it computes. scratch_set has what it uses. */
 static void fill_loop(struct emitter *e, struct block_info *info)
 {
@@ -505,18 +505,17 @@ static void place_phi(struct emitter *e, struct block_info *info,
 static void decide(struct emitter *e, struct ir_block *to, unsigned k)
 {
     struct block_info *info = &e->blocks[to->id];
+    bool tight = to->is_loop && find_loop_uses(e, to);
     struct ir_node *n;
     unsigned r;
 
     info->entered = true;
     info->held = (struct held){ .clean = 0 };
-    if (to->is_loop)
-        find_loop_uses(e, to);
     for (r = 0; r < NUM_REGS; r++) {
         n = e->now.node[r];
         if (!n || !is_value(n) || !in_set(info->live_in, n))
             continue;
-        if (!in_set(to->is_loop ? e->scratch_set : info->want, n) &&
+        if (!in_set(tight ? e->scratch_set : info->want, n) &&
             in_memory_already(e, n))
             continue;
         info->held.node[r] = n;
@@ -525,7 +524,7 @@ static void decide(struct emitter *e, struct ir_block *to, unsigned k)
     }
     for (n = to->first; n && n->op == IR_PHI; n = n->next)
         place_phi(e, info, n, k);
-    if (to->is_loop)
+    if (tight)
         fill_loop(e, info);
 }
 
