@@ -188,12 +188,22 @@ static void refuse_zero(struct builder *b, struct ir_node *y)
     b->block = on;
 }
 
+/* May the operand be an integer where the other is a float? Two integers
+ * have no float as their result: one of them must be one. */
+static bool takes_int(struct builder *b, unsigned down, unsigned other,
+                      bool seen)
+{
+    return seen && operand(b, other)->type != TYPE_INT &&
+           !is_float(operand(b, down));
+}
+
 static struct ir_node *float_result(struct builder *b,
                                     const struct arithmetic *t,
                                     unsigned seen)
 {
-    struct ir_node *x = to_double(b, 1, seen & ARITH_LEFT_INT);
-    struct ir_node *y = to_double(b, 0, seen & ARITH_RIGHT_INT);
+    bool left = takes_int(b, 1, 0, seen & ARITH_LEFT_INT);
+    bool right = !left && takes_int(b, 0, 1, seen & ARITH_RIGHT_INT);
+    struct ir_node *x = to_double(b, 1, left), *y = to_double(b, 0, right);
     struct ir_node *n;
 
     if (t->float_op == IR_FDIV)

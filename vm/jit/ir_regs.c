@@ -458,8 +458,8 @@ static unsigned num_free(const struct held *held, bool doubles)
     return n;
 }
 
-/* What a loop without sends uses is loaded before it, as long as registers remain for
- * what it computes. scratch_set has what it uses. */
+/* What a loop without sends uses (scratch_set) is loaded before it, while
+ * registers remain for what it computes. */
 static void fill_loop(struct emitter *e, struct block_info *info)
 {
     enum { RESERVED = 4 };
