@@ -42,7 +42,8 @@ UNIT_EXTRA_test_grow := kernel/grow.c kernel/gpt.c kernel/partition.c \
 UNIT_EXTRA_test_partition := kernel/partition.c drivers/block.c
 
 UNIT_NO_VM += test_virtio test_virtio_input test_pixels test_edid test_modes
-UNIT_NO_VM += test_display test_virtio_gpu test_vbe
+UNIT_NO_VM += test_display test_virtio_gpu test_vbe test_vmmouse
+UNIT_EXTRA_test_vmmouse := drivers/input.c drivers/keymap.c kernel/work.c
 UNIT_EXTRA_test_vbe := drivers/pixels.c drivers/modes.c drivers/edid.c
 UNIT_EXTRA_test_pixels := drivers/pixels.c
 UNIT_EXTRA_test_display := drivers/pixels.c drivers/modes.c drivers/edid.c
@@ -60,6 +61,7 @@ $(T)/test_vmm: kernel/vmm.c
 $(T)/test_virtio: drivers/virtio.c
 $(T)/test_virtio_gpu: drivers/virtio_gpu.c tests/unit/virtio_fake.h
 $(T)/test_vbe: drivers/vbe.c
+$(T)/test_vmmouse: drivers/vmmouse.c
 $(T)/test_display: drivers/display.c drivers/framebuffer.c
 $(T)/test_virtio_input: drivers/virtio_input.c tests/unit/virtio_fake.h
 $(T)/%: tests/unit/%.c $(UNIT_VM) $(wildcard tests/unit/plat_stub.c)
