@@ -345,9 +345,8 @@ uint64_t heap_full_gc(struct heap *h)
     heap_set_trigger(h);
     heap_shrink(h, UINT64_MAX);
     p->free_after_full = h->old_free_bytes;
-    h->cycle_wanted = false;
+    h->cycle_wanted = h->full_gc_wanted = false;
     heap_settle(h);
-    h->full_gc_wanted = false;
     h->stats.full_gcs++;
     h->stats.compact_usecs += plat_usecs() - marked;
     heap_note_pause(h, PAUSE_FULL, start);

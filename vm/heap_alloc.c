@@ -124,19 +124,25 @@ uint64_t heap_bytes_free(const struct heap *h)
            h->eden_free;
 }
 
-static void check_low_space(struct heap *h)
-{
-    if (h->low_space_threshold && !h->low_space_signalled &&
-        heap_bytes_free(h) < h->low_space_threshold) {
-        h->low_space_signalled = true;
-        vm_force_check();
-    }
-}
-
 static void want_full_gc(struct heap *h)
 {
     if (!h->full_gc_wanted) {
         h->full_gc_wanted = true;
+        vm_force_check();
+    }
+}
+
+/* What the running cycle would free may be enough: that is known after a full
+ * collection, which comes here again. */
+static void check_low_space(struct heap *h)
+{
+    if (h->low_space_threshold && !h->low_space_signalled &&
+        heap_bytes_free(h) < h->low_space_threshold) {
+        if (h->cycle_wanted || heap_cycle_runs(h))
+            want_full_gc(h);
+        if (h->full_gc_wanted)
+            return;
+        h->low_space_signalled = true;
         vm_force_check();
     }
 }
