@@ -22,7 +22,7 @@ static oop method, help_method, run_selector, help_selector;
 static uint32_t random_state;
 static unsigned num_kept;
 
-static void make_special_selectors(void)
+static void make_roots(void)
 {
     static const uint8_t args[32] = {
         1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
@@ -68,7 +68,7 @@ static int set_up(void **state)
     /* ^ self bitAnd: argument */
     if (make_vm(true) || !vm->jit)
         return -1;
-    make_special_selectors();
+    make_roots();
     num_kept = 0;
     run_selector = int_oop(103);
     help_selector = int_oop(104);

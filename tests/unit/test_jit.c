@@ -11,23 +11,6 @@
 
 #include "tests/unit/tiny_code.h"
 
-/* The tiny image has no special selectors. */
-static void make_special_selectors(void)
-{
-    static const uint8_t args[32] = {
-        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-        1, 2, 0, 0, 1, 0, 1, 0, 1, 0, 1, 1, 0, 1, 0, 0,
-    };
-    oop table = heap_new_old(&vm->heap, CLS_ARRAY, FMT_ARRAY, 64);
-    unsigned i;
-
-    for (i = 0; i < 32; i++) {
-        slots(table)[2 * i] = int_oop(1000 + i);
-        slots(table)[2 * i + 1] = int_oop(args[i]);
-    }
-    heap_store(&vm->heap, vm->heap.special, SPL_SPECIAL_SELECTORS, table);
-}
-
 static int set_up(void **state)
 {
     if (make_vm(true) || !vm->jit)
