@@ -19,11 +19,11 @@
 enum {
     MAX_OBJECTS = 64,      /* that a state has, not made */
     MAX_NOTES = 256,
-    MAX_REBUILDS = 60,
+    MAX_REBUILDS = 12,
     MAX_CODE_BYTES = 4000, /* of a method */
-    MAX_INLINE_BYTES = 90, /* of one that is inlined */
-    MAX_INLINE_WITH_BLOCK = 250, /* ... and is given a block */
-    MAX_INLINE_NODES = 3000,     /* in the graph, to go on inlining */
+    MAX_INLINE_BYTES = 60, /* of one that is inlined */
+    MAX_INLINE_WITH_BLOCK = 160, /* ... and is given a block */
+    MAX_INLINE_NODES = 1000,     /* in the graph, to go on inlining */
 };
 
 struct env {
@@ -82,6 +82,7 @@ struct builder {
     uint32_t at;
     struct ir_state *before;   /* the state before op, once made */
     bool all_meet;             /* every target of the root may be met late */
+    bool useless;              /* something was made that must not be */
     bool again;                /* something was noted: build once more */
     struct unmade unmade[MAX_OBJECTS];
     unsigned num_unmade;

@@ -161,6 +161,10 @@ static void leave_contexts(struct builder *b, struct ir_node *receiver)
 
     if (known_class(receiver) && known_class(receiver) != CLS_CONTEXT)
         return;
+    if (feedback_failed(b->vm, b->scope->method, b->at)) {
+        b->g->failed = true; /* a method of contexts */
+        return;
+    }
     test = add(b, IR_IS_CLASS, receiver, NULL, NULL);
     test->index = CLS_CONTEXT;
     on = split(b, test, true);
@@ -572,14 +576,14 @@ static struct ir_graph *attempt(struct builder *b, oop method, oop closure,
     struct ir_graph *g = b->g = ir_new_graph(b->vm, method);
     bool done;
 
-    b->again = false;
+    b->again = b->useless = false;
     b->num_unmade = 0;
     if (!g)
         return NULL;
     g->entered_at = entered_at;
     b->scope = ir_take(g, sizeof *b->scope);
     b->env = (struct env){ 0 };
-    done = b->scope && start(b, method, closure);
+    done = b->scope && start(b, method, closure) && !b->useless;
     if (done && !g->failed)
         ir_sort_blocks(g);
     if (done && !g->failed) {

@@ -283,6 +283,7 @@ static void merged_fields(struct reach *r, struct ir_object *o)
 
     if (!first || !u) {
         escape(b, o->id);
+        b->g->failed = true;
         return;
     }
     o->num_fields = first->num_fields;
@@ -487,11 +488,11 @@ static void close_phi(struct builder *b, const struct meeting *m,
             escape(b, n);
         ir_add_input(b->g, was, n);
     } else if (unguarded(was) != unguarded(n)) {
-        b->g->failed = true;
         if (was->op == IR_OBJECT)
             escape(b, was);
         if (n->op == IR_OBJECT)
             escape(b, n);
+        b->g->failed |= was->op != IR_OBJECT && n->op != IR_OBJECT;
     }
 }
 

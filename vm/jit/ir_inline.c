@@ -112,8 +112,8 @@ static bool is_small(const struct builder *b, oop method, unsigned argc)
 
 static bool has_room(const struct builder *b, oop method)
 {
-    return b->scope->level < IR_MAX_DEPTH && !is_running(b, method) &&
-           b->g->num_nodes < MAX_INLINE_NODES;
+    return b->scope->level < IR_MAX_DEPTH && !b->block->is_cold &&
+           b->g->num_nodes < MAX_INLINE_NODES && !is_running(b, method);
 }
 
 /* The block that an unmade closure would run. */

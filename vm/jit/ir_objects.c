@@ -32,11 +32,16 @@ bool is_noted(const struct builder *b, uint64_t key)
     return false;
 }
 
+/* The graph is of no use, but may show what else has to be noted. */
 void note(struct builder *b, uint64_t key)
 {
-    b->g->failed = true;
-    if (is_noted(b, key) || b->num_notes == MAX_NOTES)
+    b->useless = true;
+    if (is_noted(b, key))
         return;
+    if (b->num_notes == MAX_NOTES) {
+        b->g->failed = true;
+        return;
+    }
     b->notes[b->num_notes++] = key;
     b->again = true;
 }
@@ -78,7 +83,7 @@ void escape(struct builder *b, struct ir_node *object)
 {
     const struct unmade *u = unmade_of(b, object);
 
-    b->g->failed = true;
+    b->useless = true;
     if (u)
         note(b, needs_outer(b, u) ? u->scope->key : u->key);
 }
@@ -132,7 +137,7 @@ struct ir_node *field_of(struct builder *b, const struct ir_node *object,
     if (o && i < o->num_fields && o->fields[i]->op != IR_CONTEXT)
         return o->fields[i];
     b->g->failed = true;
-    return b->g->spare;
+    return ir_constant(b->g, b->vm->heap.nil);
 }
 
 void set_field(struct builder *b, struct ir_node *object, unsigned i,
@@ -199,7 +204,7 @@ static struct ir_node *made_block(struct builder *b, oop block,
 
     if (has_outer) {
         note(b, b->scope->key);
-        return b->g->spare;
+        return ir_constant(b->g, b->vm->heap.nil);
     }
     fields[2] = fields[CLOSURE_OUTER];
     for (i = 2; i < n; i++)
