@@ -310,13 +310,16 @@ static void leave(struct builder *b, struct scope *s, struct ir_node *answer)
     }
 }
 
-/* "^" in the frame's own block may be far: it is done in the interpreter. */
+/* "^" in the frame's own block may be far: it is done in the interpreter, and
+ * a block that does it often is none for this compiler. */
 void build_return(struct builder *b, struct ir_node *answer, bool local)
 {
     struct scope *to = local ? b->scope : b->scope->home;
 
     if (to)
         leave(b, to, answer);
+    else if (feedback_failed(b->vm, b->scope->method, b->at))
+        b->g->failed = true;
     else
         fail(b);
 }
