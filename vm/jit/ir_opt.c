@@ -140,7 +140,8 @@ static bool does_the_same(const struct ir_node *a, const struct ir_node *b)
            a->cond == b->cond && a->value == b->value &&
            a->type == b->type && a->class_index == b->class_index &&
            a->num_inputs == b->num_inputs &&
-           !memcmp(a->inputs, b->inputs, a->num_inputs * sizeof *a->inputs);
+           (!a->num_inputs ||
+            !memcmp(a->inputs, b->inputs, a->num_inputs * sizeof *a->inputs));
 }
 
 static bool is_load_of(const struct ir_node *load, const struct ir_node *n)
