@@ -12,6 +12,7 @@ equal, and so must what it leaves in the heap (heap_walk.st). A program that
 differs is kept as /tmp/jit_differ.SEED.st; so is one that still runs after ten
 times what the interpreter may take.
 """
+import difflib
 import os
 import random
 import subprocess
@@ -277,6 +278,15 @@ def ways(seed):
     return result
 
 
+def difference(expected, found):
+    if not found:
+        return "it does not end"
+    lines = [done[1].decode(errors="replace").split("\n")
+             for done in (expected, found)]
+    return "status %d, not %d\n" % (found[0], expected[0]) + "\n".join(
+        list(difflib.unified_diff(*lines, lineterm="", n=2))[:40])
+
+
 def differs(vm, image, seed):
     with tempfile.NamedTemporaryFile("w", suffix=".st", delete=False) as f:
         f.write(Program(seed).source())
@@ -293,6 +303,7 @@ def differs(vm, image, seed):
         if found != expected:
             os.replace(f.name, "/tmp/jit_differ.%d.st" % seed)
             print("not ok seed %d with %s" % (seed, " ".join(options)))
+            print(difference(expected, found))
             return True
     os.unlink(f.name)
     return False
