@@ -13,10 +13,13 @@
 #include <string.h>
 
 #include "kernel/console.h"
+#include "kernel/layout.h"
 #include "kernel/log_text.h"
 #include "kernel/serial.h"
 
 enum { LINE = 1024 };
+
+_Static_assert(sizeof(struct log_text) <= KEPT_LOG_BYTES, "kept log");
 
 static struct log_text early, last;
 static struct log_text *text; /* NULL: `early`, still to be cleared */

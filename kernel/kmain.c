@@ -83,19 +83,26 @@ static void check_processor(void)
     cpu_allow_avx();
 }
 
-/* Unless the boot loader put something there. */
+/* If there is memory, and the boot loader put nothing there. */
 static void keep_log(const struct boot_info *boot)
 {
-    uint64_t start = (uint64_t)(uintptr_t)__kept_log - KERNEL_BASE;
-    uint64_t end = layout_kernel_end();
+    uint64_t end = KEPT_LOG + KEPT_LOG_BYTES;
+    bool is_ram = false;
 
+    for (unsigned i = 0; i < boot->range_count; i++) {
+        const struct boot_range *r = &boot->ranges[i];
+
+        if (r->start <= KEPT_LOG && end - r->start <= r->bytes)
+            is_ram = r->type == BOOT_RAM;
+    }
     for (unsigned i = 0; i < boot->module_count; i++) {
         const struct boot_module *m = &boot->modules[i];
 
-        if (m->start < end && start < m->start + m->bytes)
-            return;
+        if (m->start < end && KEPT_LOG < m->start + m->bytes)
+            is_ram = false;
     }
-    klog_keep_in(__kept_log);
+    if (is_ram)
+        klog_keep_in(phys_to_virt(KEPT_LOG));
 }
 
 static void start_memory(const struct boot_info *boot)

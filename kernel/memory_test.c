@@ -25,6 +25,7 @@
 
 enum { STEP = 4 << 20, REFRESH_USECS = 200000, SHOWN = 8, BAR = 50 };
 enum { KEYBOARD_DATA = 0x60, KEYBOARD_STATUS = 0x64, ESCAPE = 0x01 };
+enum { INPUT_FULL = 2, ENABLE_PORT = 0xae, ENABLE_KEYS = 0xf4 };
 
 static const char *const names[TEST_PATTERNS / 2] = {
     "addresses", "alternating bits", "noise",
@@ -41,6 +42,22 @@ static struct {
 } test;
 
 static uint64_t seed(void) { return test.pass * 0x10001ull; }
+
+static void tell_keyboard(uint16_t port, uint8_t byte)
+{
+    for (int i = 0; i < 10000 && (inb(KEYBOARD_STATUS) & INPUT_FULL); i++)
+        cpu_pause();
+    outb(port, byte);
+}
+
+/* Not every firmware leaves it switched on. */
+static void wake_keyboard(void)
+{
+    if (inb(KEYBOARD_STATUS) == 0xff)
+        return;
+    tell_keyboard(KEYBOARD_STATUS, ENABLE_PORT);
+    tell_keyboard(KEYBOARD_DATA, ENABLE_KEYS);
+}
 
 static void poll_escape(void)
 {
@@ -136,6 +153,7 @@ static void do_everything(void)
 void memory_test(void)
 {
     klog_screen_off();
+    wake_keyboard();
     test.all = pmm_free_bytes();
     for (;;) {
         test.pass++;

@@ -48,6 +48,8 @@ static uint64_t taken_until(const struct boot_info *boot, uint64_t start,
 
     if (overlaps(start, end, layout_kernel_start(), kernel_end))
         return kernel_end;
+    if (overlaps(start, end, KEPT_LOG, KEPT_LOG + KEPT_LOG_BYTES))
+        return KEPT_LOG + KEPT_LOG_BYTES;
     for (unsigned i = 0; i < boot->module_count; i++) {
         const struct boot_module *m = &boot->modules[i];
 
@@ -139,6 +141,7 @@ void pmm_init(const struct boot_info *boot, uint64_t limit)
     reserve_bytes(layout_kernel_start(),
                   layout_kernel_end() - layout_kernel_start());
     reserve_bytes(at, bytes);
+    reserve_bytes(KEPT_LOG, KEPT_LOG_BYTES);
     for (unsigned i = 0; i < boot->module_count; i++)
         reserve_bytes(boot->modules[i].start, boot->modules[i].bytes);
     if (limit)

@@ -76,6 +76,26 @@ def test_the_log_outlives_a_panic():
         m.screenshot("last-log-tab")
 
 
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+def test_the_log_outlives_a_reset(firmware):
+    """Firmware and GRUB work between the two runs, and leave it alone."""
+    args = ["-cdrom", os.path.join(BUILD, "aerostat.iso")]
+    if firmware == "uefi":
+        args += ["-bios", "/usr/share/ovmf/OVMF.fd"]
+    with desktop("log-reset-" + firmware, args) as m:
+        m.qmp("set-action", reboot="reset")
+        assert m.ask("Machine current describe: 'lastlog'") == "nil"
+        start = len(m.log)
+        m.qmp("system_reset")
+        m.expect("Aerostat, started", start=start)
+        m.expect(r"aerostat> \Z", start=start)
+        m.until("World notNil", "true")
+        assert m.ask("(Machine current describe: 'lastlog') "
+                     "includesSubstring: 'World notNil'") == "false"
+        assert m.ask("(Machine current describe: 'lastlog') "
+                     "includesSubstring: 'F12 shows this log'") == "true"
+
+
 def test_the_log_on_a_key():
     with desktop("log-key") as m:
         m.ask("(Delay forMilliseconds: 1500) wait")
