@@ -13,6 +13,7 @@ enum rtc_register {
     RTC_SECOND = 0, RTC_MINUTE = 2, RTC_HOUR = 4, RTC_DAY = 7, RTC_MONTH = 8,
     RTC_YEAR = 9, RTC_STATUS_A = 10, RTC_STATUS_B = 11,
 };
+#define SECONDS_TICKS 10000000000ull /* two seconds of any processor */
 enum { UPDATING = 0x80, BINARY = 0x04, HOURS_24 = 0x02, AFTERNOON = 0x80 };
 enum { SECOND, MINUTE, HOUR, DAY, MONTH, YEAR, CENTURY, FIELDS };
 
@@ -25,8 +26,9 @@ static uint8_t read(uint8_t r)
 bool rtc_wait_second(void)
 {
     uint8_t second = read(RTC_SECOND);
+    uint64_t start = rdtsc();
 
-    for (uint32_t guard = 0; guard < 5000000; guard++)
+    while (rdtsc() - start < SECONDS_TICKS)
         if (read(RTC_SECOND) != second)
             return true;
     return false;
