@@ -207,7 +207,7 @@ _Noreturn static void start_image(void)
         .headless = nobody_watches(),
         .stats = cmdline_get(&options, "stats") != NULL,
         .jit = !jit || strcmp(jit, "off") != 0,
-        .jit_second = jit && strcmp(jit, "on") == 0,
+        .jit_second = !jit || strcmp(jit, "1") != 0,
         .jit_threshold = -1,
         .jit_threshold2 = -1,
         .blit = cmdline_get(&options, "blit"),

@@ -148,7 +148,7 @@ static const char *absolute(const char *name)
 int main(int argc, char **argv)
 {
     struct vm_options options = {
-        .vm_path = argc ? argv[0] : "aerostat", .jit = true,
+        .vm_path = argc ? argv[0] : "aerostat", .jit = true, .jit_second = true,
         .jit_threshold = -1, .jit_threshold2 = -1,
     };
     const char *why = "";
