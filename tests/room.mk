@@ -57,6 +57,7 @@ UNIT_EXTRA_test_virtio_input := drivers/input.c drivers/keymap.c \
 
 # A unit test may name what else it needs: UNIT_EXTRA_test_x := kernel/fat.c
 $(foreach t,$(UNIT),$(eval $(T)/$(t): $(UNIT_EXTRA_$(t))))
+$(T)/test_ir $(T)/test_ir_passes $(T)/test_ir_emit: tests/unit/tiny_graph.h
 $(T)/test_vmm: kernel/vmm.c
 $(T)/test_virtio: drivers/virtio.c
 $(T)/test_virtio_gpu: drivers/virtio_gpu.c tests/unit/virtio_fake.h

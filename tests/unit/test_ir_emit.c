@@ -13,11 +13,11 @@
 #include <math.h>
 
 #include "tests/unit/tiny_code.h"
+#include "tests/unit/tiny_graph.h"
 
 enum { TEMPS = 8, ARGS = 2 };
 enum { KEPT = 8000 };
 
-static struct ir_graph *g;
 static oop method, help_method, run_selector, help_selector;
 static uint32_t random_state;
 static unsigned num_kept;
@@ -154,19 +154,6 @@ static oop answer(oop x, oop y)
 
 /* --- graphs --- */
 
-static struct ir_node *add(struct ir_block *b, enum ir_op op,
-                           struct ir_node *x, struct ir_node *y)
-{
-    struct ir_node *inputs[2] = { x, y };
-
-    return ir_add(g, b, op, x ? y ? 2 : 1 : 0, inputs);
-}
-
-static struct ir_node *integer(int64_t i)
-{
-    return ir_constant(g, int_oop(i));
-}
-
 static struct ir_node *argument(int i)
 {
     struct ir_node *n = add(g->entry, IR_ARGUMENT, NULL, NULL);
@@ -225,20 +212,6 @@ static struct ir_node *sum(struct ir_block *b, enum ir_op op,
 static void answers(struct ir_block *b, struct ir_node *n)
 {
     add(b, IR_RETURN, n, NULL);
-}
-
-static void go(struct ir_block *from, struct ir_block *to)
-{
-    add(from, IR_GOTO, NULL, NULL);
-    ir_add_edge(g, from, to);
-}
-
-static void branch(struct ir_block *from, struct ir_node *n,
-                   struct ir_block *yes, struct ir_block *no)
-{
-    add(from, IR_BRANCH, n, NULL);
-    ir_add_edge(g, from, yes);
-    ir_add_edge(g, from, no);
 }
 
 static struct ir_node *compare(struct ir_block *b, enum cond c,

@@ -5,8 +5,7 @@
 #include "vm/jit/ir.h"
 
 #include "tests/unit/tiny_code.h"
-
-static struct ir_graph *g;
+#include "tests/unit/tiny_graph.h"
 
 static int set_up(void **state)
 {
@@ -22,36 +21,12 @@ static int end(void **state)
     return tear_down(state);
 }
 
-static struct ir_node *add(struct ir_block *b, enum ir_op op,
-                           struct ir_node *x, struct ir_node *y)
-{
-    struct ir_node *inputs[2] = { x, y };
-
-    return ir_add(g, b, op, x ? y ? 2 : 1 : 0, inputs);
-}
-
-static struct ir_node *integer(int i) { return ir_constant(g, int_oop(i)); }
-
 static struct ir_node *argument(int i)
 {
     struct ir_node *n = add(g->entry, IR_ARGUMENT, NULL, NULL);
 
     n->index = i;
     return n;
-}
-
-static void go(struct ir_block *from, struct ir_block *to)
-{
-    add(from, IR_GOTO, NULL, NULL);
-    ir_add_edge(g, from, to);
-}
-
-static void branch(struct ir_block *from, struct ir_node *n,
-                   struct ir_block *yes, struct ir_block *no)
-{
-    add(from, IR_BRANCH, n, NULL);
-    ir_add_edge(g, from, yes);
-    ir_add_edge(g, from, no);
 }
 
 static struct ir_state *state_of(struct ir_node *value)
