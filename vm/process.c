@@ -210,7 +210,7 @@ oop process_take_first(struct vm *vm, oop list)
 
 bool process_can_switch(struct vm *vm)
 {
-    if (frame_is_optimised(vm->fp) && !deopt_top(vm) &&
+    if (frame_is_optimised(vm->fp) && !deopt_for_switch(vm) &&
         !page_deoptimise(vm, vm->page))
         return false;
     return frame_context(vm, vm->fp) != 0;

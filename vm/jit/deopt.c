@@ -29,7 +29,7 @@ void optimised_free(struct optimised *o)
 struct rebuilt {
     struct vm *vm;
     const oop *fp;
-    const struct jit_code *code;
+    struct jit_code *code;
     const struct deopt_place *place;
     const oop *operands; /* the lowest one below the slots is the first */
     uint64_t num_operands;
@@ -44,7 +44,7 @@ static bool awaits_answer(const struct point *p)
 
 static void find_place(struct rebuilt *r, const uint8_t *pc, const oop *end)
 {
-    const struct jit_code *code = zone_at(r->vm, pc);
+    struct jit_code *code = zone_at(r->vm, pc);
     const struct point *p = point_at(code, pc);
     const struct optimised *o = code->optimised;
 
@@ -206,6 +206,7 @@ oop deopt_contexts(struct vm *vm, oop *fp, const uint8_t *pc, const oop *end,
         if (!fill_context(&r, i))
             return 0;
     vm->jit->stats.deoptimised++;
+    tier2_left(vm, r.code);
     *innermost = r.contexts[r.place->num_frames - 1];
     return r.contexts[0];
 }
@@ -360,6 +361,12 @@ static bool lay_out_top(struct vm *vm, oop *low)
 }
 
 bool deopt_top(struct vm *vm) { return lay_out_top(vm, vm->page->limit); }
+
+bool deopt_for_switch(struct vm *vm)
+{
+    tier2_left(vm, zone_at(vm, vm->pc));
+    return deopt_top(vm);
+}
 
 /* The words of the top frame, which was put aside, are its callee's again;
  * `fp` is where it was, `sp` its lowest word. */

@@ -86,7 +86,9 @@ struct optimised {
     uint32_t entered_at;    /* bytecode of the loop it is entered in; 0 */
     uint8_t *loop_entry;    /* where a plain frame is taken over */
     unsigned raw_slots, oop_slots;
-    unsigned failures;      /* deoptimisations so far */
+    unsigned failures;      /* of guards, so far */
+    unsigned left;          /* frames made plain in the tenth of a second */
+    uint64_t tenth;         /* that has this number */
 };
 
 enum { DEOPT_MAX_FRAMES = 32, DEOPT_MAX_OBJECTS = 64 }; /* of a place */
@@ -110,6 +112,7 @@ static inline oop deopt_contexts(struct vm *vm, oop *fp, const uint8_t *pc,
     return 0;
 }
 static inline bool deopt_top(struct vm *vm) { return false; }
+static inline bool deopt_for_switch(struct vm *vm) { return false; }
 static inline bool deopt_for_move(struct vm *vm) { return true; }
 static inline bool deopt_all(struct vm *vm) { return true; }
 static inline bool deopt_is_sound(const struct vm *vm, const oop *fp,
@@ -130,6 +133,8 @@ oop deopt_contexts(struct vm *vm, oop *fp, const uint8_t *pc,
 /* The top frame, which is optimised, becomes interpreted ones in its place.
  * False: no memory, or no room on the page; nothing changed. */
 bool deopt_top(struct vm *vm);
+/* A process switch leaves the top frame, which is optimised: the same. */
+bool deopt_for_switch(struct vm *vm);
 /* The same of the top frame and its caller, if they are optimised: the top
  * one leaves the page. */
 bool deopt_for_move(struct vm *vm);

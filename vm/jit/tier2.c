@@ -23,6 +23,7 @@ enum {
     LOOPS_PER_CALL = 10,  /* a back edge is a tenth of a call */
     MAX_FAILURES = 4,     /* of a piece of code, before it is made anew */
     MAX_TRIES = 8,        /* to compile the same thing */
+    MAX_LEFT = 20,        /* frames of a piece, in a tenth of a second */
     JUMP_BYTES = 5,
 };
 
@@ -254,6 +255,23 @@ void tier2_failed(struct vm *vm, struct jit_code *code,
     vm->jit->stats.guards_failed++;
     if (++code->optimised->failures >= MAX_FAILURES)
         forget(vm, code);
+}
+
+/* The frame becomes interpreted ones, each time. Code that does little but
+ * wait, or look at its senders, is better off in the first tier. */
+void tier2_left(struct vm *vm, struct jit_code *code)
+{
+    struct optimised *o = code->optimised;
+    uint64_t tenth = plat_usecs() / 100000;
+
+    if (o->tenth != tenth) {
+        o->tenth = tenth;
+        o->left = 0;
+    }
+    if (++o->left < MAX_LEFT || vm->options.stress_deopt)
+        return;
+    *tries_of(vm, code->method, o->entered_at) = MAX_TRIES;
+    forget(vm, code);
 }
 
 static bool depends_on(const struct jit_code *c, oop selector)

@@ -18,6 +18,8 @@ void runtime_hot_loop(struct vm *vm);
 /* A guard of optimised code failed at a place. */
 void tier2_failed(struct vm *vm, struct jit_code *code,
                   const struct deopt_place *place);
+/* A frame of optimised code is left by a process switch, or looked at. */
+void tier2_left(struct vm *vm, struct jit_code *code);
 /* What optimised code took for granted is so no more: no frame runs it
  * afterwards, and nobody finds it. */
 void tier2_forget_selector(struct vm *vm, oop selector);
