@@ -156,7 +156,7 @@ STRESS_LANE = \
   $(foreach m,interpreted baseline both-at-once, \
     "language files, gc stress: $(m)=$(ASAN) $(OPTIONS_$(m)) $(STRESS) $(LANG)")
 SYSTEM_SUITES = \
-  "hosted and machine=$(PYTHON) -m pytest -n 2 -q -rs -p no:cacheprovider tests/system"
+  "hosted and machine=$(PYTHON) -m pytest -n 2 -q -rsf -p no:cacheprovider tests/system"
 
 FAST_NEEDS = $(BUILD)/aerostat $(IMAGE) $(UNIT:%=$(T)/%) \
   $(FUZZ:%=$(T)/%)
@@ -170,7 +170,7 @@ test: deps ## the whole proof; closes with `N passed, M failed`
 test-matrix: deps ## every boot path with every disk, keyboard and pointer
 	@$(MAKE) --no-print-directory test-matrix-run
 test-matrix-run: $(SLOW_NEEDS)
-	@MATRIX=full $(PYTHON) -m pytest -n 2 -q -rs -p no:cacheprovider \
+	@MATRIX=full $(PYTHON) -m pytest -n 2 -q -rsf -p no:cacheprovider \
 	  tests/system/test_matrix.py
 test-fast-run: $(FAST_NEEDS)
 	@tests/run.py $(IMAGE_LANE) -- $(UNIT_LANE) --

@@ -70,7 +70,7 @@ def report(name, counts, text, seconds):
         if line.startswith("| "):  # a table that the suite wants shown
             print(line)
     if failed:
-        print(text[-6000:], flush=True)
+        print(text[-12000:], flush=True)
     elif skipped:
         for line in text.splitlines():
             if "skip" in line.lower():
