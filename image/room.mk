@@ -28,7 +28,9 @@ $(BUILD)/gen/Unicode-Data/UnicodeData.class.st: image/unicode/tables.awk \
 # The cold image comes from the builder; started once, it initializes itself,
 # loads the warm packages with its own compiler and saves itself. The words of
 # that start are on the saved stack: they must not name where the build is,
-# since all builds shall be alike.
+# since all builds shall be alike. Nor may what runs depend on how fast it does,
+# as the second tier's code is, which makes fewer objects; for so short a run it
+# costs more than it gives, too.
 $(BUILD)/cold.image: $(BUILD)/imagebuilder $(IMAGE_SRC) $(GEN_SRC) \
                      image/load.order
 	$(call say,IMAGE,$@)
@@ -37,7 +39,7 @@ $(BUILD)/cold.image: $(BUILD)/imagebuilder $(IMAGE_SRC) $(GEN_SRC) \
 $(BUILD)/aerostat.image: $(BUILD)/cold.image $(BUILD)/aerostat
 	$(call say,IMAGE,$@)
 	$(Q)ln -sfn $(abspath image) $(BUILD)/sources
-	$(Q)cd $(BUILD) && ./aerostat --headless cold.image \
+	$(Q)cd $(BUILD) && ./aerostat --headless --jit=1 cold.image \
 	  eval "TonelReader loadOrder: 'sources/load.order'" \
 	  eval "Font prerender" save aerostat.image > aerostat.image.log || \
 	  { cat aerostat.image.log; rm -f aerostat.image; false; }

@@ -100,9 +100,7 @@ unsigned feedback_of_arithmetic(struct vm *vm, oop method, uint32_t at)
 
 static uint8_t *failure_byte(struct vm *vm, oop method, uint32_t at)
 {
-    uint32_t n = heap_identity_hash(&vm->heap, method) * 31 + at;
-
-    return &vm->jit->failed[n & (FAILED_PLACES - 1)];
+    return &vm->jit->failed[code_place(method, at) & (FAILED_PLACES - 1)];
 }
 
 bool feedback_failed(struct vm *vm, oop method, uint32_t at)

@@ -41,6 +41,14 @@ unsigned feedback_of_arithmetic(struct vm *vm, oop method, uint32_t at);
 /* Has the first tier code for it? Without, nothing is known. */
 bool feedback_exists(struct vm *vm, oop method);
 
+/* A hash of a place, by the method's address: what is kept by it is lost when
+ * a young method moves. Not by its identity hash, which is the image's: two
+ * runs that compile differently would save different images. */
+static inline uint32_t code_place(oop method, uint32_t at)
+{
+    return (uint32_t)(method >> 3) * 31 + at;
+}
+
 /* Did optimised code have to be left there? */
 bool feedback_failed(struct vm *vm, oop method, uint32_t at);
 void feedback_fail(struct vm *vm, oop method, uint32_t at);

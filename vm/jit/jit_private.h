@@ -138,7 +138,7 @@ struct jit {
     uint8_t arithmetic_seen[ARITHMETIC_SEEN]; /* feedback.h */
     uint8_t failed[FAILED_PLACES];
     uint8_t tries[TRIES];    /* to optimise */
-    uint8_t in_pools[IN_POOLS]; /* by hash: methods in optimised code */
+    uint8_t in_pools[IN_POOLS]; /* by address: methods in optimised code */
     unsigned num_optimised;  /* pieces of the second tier, forgotten ones too */
     bool array_access_inlined; /* code counts on Array's at: and at:put: */
     uint64_t epoch;          /* counts flushes */

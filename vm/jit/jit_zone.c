@@ -306,6 +306,8 @@ void jit_visit_roots(struct vm *vm, heap_visitor visit)
         if (!c->young)
             continue;
         visit_code(vm, c, visit);
+        if (c->optimised)
+            tier2_note_pool(vm, c);
         c->young = is_young_code(vm, c);
     }
     for (i = 0; i < BLOCK_CACHE; i++)
@@ -377,6 +379,8 @@ void jit_follow_forwarders(struct vm *vm)
             c->pool[k] = heap_follow(c->pool[k]);
             c->young |= heap_is_young(&vm->heap, c->pool[k]);
         }
+        if (c->optimised)
+            tier2_note_pool(vm, c);
     }
     memset(j->block_cache, 0, sizeof j->block_cache);
 }

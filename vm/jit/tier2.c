@@ -44,9 +44,7 @@ void tier2_count(struct vm *vm, struct jit_code *code)
 
 static uint8_t *tries_of(struct vm *vm, oop method, uint32_t entered_at)
 {
-    uint32_t n = heap_identity_hash(&vm->heap, method) * 13 + entered_at;
-
-    return &vm->jit->tries[n & (TRIES - 1)];
+    return &vm->jit->tries[code_place(method, entered_at) & (TRIES - 1)];
 }
 
 /* --- compiling --- */
@@ -97,28 +95,31 @@ static void free_unowned(struct jit_code *code)
 }
 
 /* Every new method is told of, so most have to be known as harmless at once:
- * those in a pool have a hash, and a byte. */
-static void note_methods(struct vm *vm, const struct jit_code *code)
+ * those in a pool have a byte. */
+static uint8_t *in_pool_byte(const struct vm *vm, oop method)
+{
+    return &vm->jit->in_pools[(method >> 4 ^ method >> 18) & (IN_POOLS - 1)];
+}
+
+void tier2_note_pool(struct vm *vm, const struct jit_code *code)
 {
     unsigned i;
 
     for (i = 0; i < code->pool_count; i++)
         if (is_code(code->pool[i]))
-            vm->jit->in_pools[heap_identity_hash(&vm->heap, code->pool[i]) &
-                              (IN_POOLS - 1)] = 1;
+            *in_pool_byte(vm, code->pool[i]) = 1;
 }
 
 static bool may_be_inlined(const struct vm *vm, oop method)
 {
-    return is_code(method) && raw_hash(method) &&
-           vm->jit->in_pools[raw_hash(method) & (IN_POOLS - 1)];
+    return is_code(method) && *in_pool_byte(vm, method);
 }
 
 bool tier2_add(struct vm *vm, struct jit_code *code)
 {
     if (!zone_add(vm, code))
         return false;
-    note_methods(vm, code);
+    tier2_note_pool(vm, code);
     vm->jit->num_optimised++;
     return true;
 }

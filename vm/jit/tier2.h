@@ -10,6 +10,8 @@ struct deopt_place;
 
 /* Optimised code becomes the zone's. False: no memory. */
 bool tier2_add(struct vm *vm, struct jit_code *code);
+/* The methods in the pool of optimised code are where they were not. */
+void tier2_note_pool(struct vm *vm, const struct jit_code *code);
 /* New code of the first tier counts from here. */
 void tier2_count(struct vm *vm, struct jit_code *code);
 /* Transitions: code of the first tier was called often, or looped. */
