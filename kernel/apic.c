@@ -2,7 +2,8 @@
  * apic.c - Intel SDM volume 3, chapter 10; 82093AA IO-APIC data sheet.
  *
  * The local APIC is reached through memory, or through MSRs where the
- * firmware left it in x2APIC mode (which cannot be left without a reset).
+ * firmware left it in x2APIC mode (which cannot be left without a reset) or
+ * somebody wants it: behind a hypervisor that is cheaper.
  */
 #include "kernel/apic.h"
 
@@ -32,7 +33,7 @@ enum {
 };
 
 static volatile char *lapic;
-static bool x2apic;
+static bool x2apic, x2apic_wanted;
 static struct {
     volatile uint32_t *registers; /* index at 0, data at 0x10 */
     uint32_t first, lines;
@@ -80,6 +81,8 @@ static void add_io_apic(uint64_t address, uint32_t first)
     io_apic_count++;
 }
 
+void apic_want_x2(void) { x2apic_wanted = true; }
+
 bool apic_init(void)
 {
     const struct acpi *a = acpi();
@@ -88,8 +91,13 @@ bool apic_init(void)
     if (!a->local_apic || !a->io_apic_count)
         return false;
     x2apic = base & BASE_X2APIC;
-    if (!x2apic) {
+    if (!x2apic)
         wrmsr(MSR_APIC_BASE, base | BASE_ENABLED);
+    if (!x2apic && x2apic_wanted && cpu_feature(1, 2, 21)) {
+        wrmsr(MSR_APIC_BASE, base | BASE_ENABLED | BASE_X2APIC);
+        x2apic = true;
+    }
+    if (!x2apic) {
         lapic = vmm_map_device(a->local_apic, PAGE_SIZE, PAGE_UNCACHED);
         if (!lapic)
             return false;

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Before apic_init(): x2APIC mode, where the processor has it. */
+void apic_want_x2(void);
 /* Turns the local APIC on; false: the firmware says nothing about it. */
 bool apic_init(void);
 void apic_end_of_interrupt(void);
@@ -23,7 +25,7 @@ bool apic_requested(uint8_t vector);
 /* Puts the other processors of MADT where they wait for a start message, in
  * no memory of ours; answers how many. */
 unsigned apic_park_others(void);
-/* Reached through MSRs, since the firmware left it so. */
+/* Reached through MSRs: x2APIC mode. */
 bool apic_is_x2(void);
 
 /* Connects an IO-APIC line to `vector`; false: no such line. */

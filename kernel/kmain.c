@@ -14,6 +14,7 @@
  *   tz=MINUTES       east of UTC; the battery clock runs in UTC
  *   without=NAME,... drivers to leave out (drivers/drivers.def)
  *   nomsi            interrupts by lines only, none by messages
+ *   x2apic           the local APIC through registers, where it can be
  *   nohardware       no primitives for drivers in Smalltalk
  *   memtest          test the memory and nothing else
  *   stats            the VM prints its counters at the end
@@ -28,6 +29,7 @@
 #include "drivers/framebuffer.h"
 #include "drivers/keymap.h"
 #include "kernel/acpi.h"
+#include "kernel/apic.h"
 #include "kernel/bios.h"
 #include "kernel/clock.h"
 #include "kernel/cmdline.h"
@@ -155,6 +157,8 @@ static void start_screen(const struct boot_info *boot)
 
 static void start_interrupts(void)
 {
+    if (cmdline_get(&options, "x2apic"))
+        apic_want_x2();
     irq_init();
     timer_init();
     cpu_interrupts_on();

@@ -1,7 +1,7 @@
 /*
  * test_apic.c - the local APIC in x2APIC mode and its TSC-deadline timer,
- * which QEMU's emulation does not have: what is written to which register, in
- * which order. Includes the driver; model-specific registers are an array.
+ * which Debian 12's QEMU does not emulate: what is written to which register,
+ * in which order. Includes the driver; model-specific registers are an array.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,6 +46,13 @@ static void fake_wrmsr(uint32_t msr, uint64_t v)
 #include "kernel/apic.c"
 
 #include <cmocka.h>
+
+static bool has_x2;
+
+bool cpu_feature(uint32_t leaf, unsigned reg, unsigned bit)
+{
+    return leaf == 1 && reg == 2 && bit == 21 && has_x2;
+}
 
 static struct acpi facts;
 
@@ -97,6 +104,20 @@ static void left_in_x2_mode_it_is_reached_by_msr(void **state)
     assert_int_equal(written(0x838), 1000);
 }
 
+static void wanted_it_is_changed_to_where_the_processor_can(void **state)
+{
+    apic_want_x2();
+    has_x2 = false;
+    start(BASE_ENABLED, 2);
+    assert_false(apic_is_x2());
+    has_x2 = true;
+    start(BASE_ENABLED, 2);
+    assert_true(apic_is_x2());
+    assert_int_equal(written(0x1b), BASE_ENABLED | BASE_X2APIC);
+    assert_int_equal(apic_id(), 2);
+    x2apic_wanted = has_x2 = false;
+}
+
 static void others_are_parked_by_one_write_each(void **state)
 {
     unsigned before;
@@ -142,6 +163,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(left_in_x2_mode_it_is_reached_by_msr),
+        cmocka_unit_test(wanted_it_is_changed_to_where_the_processor_can),
         cmocka_unit_test(others_are_parked_by_one_write_each),
         cmocka_unit_test(parked_through_memory),
         cmocka_unit_test(deadline_after_its_mode),
