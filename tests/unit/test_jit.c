@@ -176,6 +176,61 @@ static void arrays_in_machine_code(void **state)
     ANSWERS(int_oop(1), SISTA, 1, 231, 3, 208, 81, 253, 2, 0, 251, 2, 0, 92);
 }
 
+/* --- embedded blocks --- */
+
+/* `call` is value: of embedded blocks. */
+static void enter_value(void)
+{
+    oop m = code(V3, 1, 1, CODE(139, 202, 0, 120));
+
+    slots(m)[0] = int_oop(int_value(slots(m)[0]) | 1 << 16);
+    enter(call_selector, CLS_BLOCK_CLOSURE, m, prim_block_value);
+}
+
+/* | c b | c := 2. b := [:x | | t | t := x + c. t] */
+#define MAKES_BLOCK 119, 104, 16, 143, 0x11, 0, 7, 115, 16, 17, 176, 106, 18, \
+                    125, 105
+
+static void embedded_blocks_are_called_by_machine_code(void **state)
+{
+    enter_value();
+    /* (b value: 1) + (b value: 2) + (b value: -1) */
+    ANSWERS(int_oop(8), V3, 2, MAKES_BLOCK, 17, 118, 225, 17, 119, 225, 176,
+            17, 116, 225, 176, 124);
+    /* the method, and the block's first activation */
+    assert_int_equal(vm->jit->stats.taken_over, 2);
+    vm->options.stress_gc = true;
+    ANSWERS(int_oop(3), V3, 2, MAKES_BLOCK, 17, 118, 225, 124);
+}
+
+static void embedded_blocks_return_from_their_method(void **state)
+{
+    enter_value();
+    /* [:x | ^ x] value: 1; value: 2; then 0 */
+    ANSWERS(int_oop(1), V3, 1, 143, 1, 0, 2, 16, 124, 104, 16, 118, 225, 135,
+            16, 119, 225, 135, 117, 124);
+    /* [:x | [:y | ^ x + 1] value: 1] */
+    ANSWERS(int_oop(2), V3, 1, 143, 1, 0, 12, 16, 143, 0x11, 0, 4, 17, 118,
+            176, 124, 118, 225, 125, 104, 16, 118, 225, 124);
+}
+
+static void closures_that_do_not_fit_are_interpreted(void **state)
+{
+    oop m, b, more;
+
+    enter_value();
+    b = call(code(V3, 2, 0, CODE(MAKES_BLOCK, 17, 118, 225, 135, 17, 118,
+                                 225, 135, 17, 124)));
+    assert_int_equal(class_index_of(b), CLS_BLOCK_CLOSURE);
+    more = heap_new(&vm->heap, CLS_BLOCK_CLOSURE, FMT_FIXED_AND_INDEXED, 5);
+    memcpy(slots(more), slots(b), 4 * sizeof(oop));
+    slots(more)[4] = vm->heap.nil;
+    m = code(V3, 0, 0, CODE(34, 119, 225, 124));
+    heap_store(&vm->heap, m, 3, more);
+    assert_int_equal(call(m), int_oop(4));
+    assert_int_equal(call(m), int_oop(4));
+}
+
 /* Frames go on interpreted where their machine code was. */
 static void a_flush_leaves_frames_behind(void **state)
 {
@@ -205,6 +260,9 @@ int main(void)
         TEST(comparisons_in_machine_code),
         TEST(loops_in_machine_code),
         TEST(arrays_in_machine_code),
+        TEST(embedded_blocks_are_called_by_machine_code),
+        TEST(embedded_blocks_return_from_their_method),
+        TEST(closures_that_do_not_fit_are_interpreted),
         TEST(a_flush_leaves_frames_behind),
     };
 

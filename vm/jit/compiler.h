@@ -148,6 +148,8 @@ void compile_new_with(struct compiler *c, struct label *no);
 /* Of operations, operands popped. False: not so simple, nothing is done. */
 bool compile_new_array(struct compiler *c, struct slow *s);
 bool compile_full_block(struct compiler *c, struct slow *s);
+/* ... whose body begins at s->at. */
+bool compile_block(struct compiler *c, struct slow *s);
 /* The context of a frame that returns. */
 bool compile_widow(struct compiler *c, struct label *no);
 

@@ -189,7 +189,7 @@ static void load_context(struct compiler *c, struct label *no)
     asm_store(a, slot_of(RAX, CTX_SENDER), R10);
     asm_store_imm(a, slot_of(RAX, CTX_STACKP), (int32_t)int_oop(0));
     copy_slot(a, RAX, CTX_PC, HEAP(nil));
-    if (c->is_block)
+    if (c->is_block || c->embedded)
         asm_load(a, R10, AT(RBP, 8 * FRAME_CLOSURE));
     asm_store(a, slot_of(RAX, CTX_CLOSURE), R10);
     copy_slot(a, RAX, CTX_METHOD, AT(RBP, 8 * FRAME_METHOD));
@@ -207,7 +207,7 @@ bool compile_full_block(struct compiler *c, struct slow *s)
     oop block = heap_follow(code_literal(c->method, c->op.index));
     uint64_t h = header_for(CLS_FULL_BLOCK_CLOSURE, FMT_FIXED_AND_INDEXED, n);
 
-    if (c->op.n & 128 || copied > 16 || !is_code(block) || c->embedded)
+    if (c->op.n & 128 || copied > 16 || !is_code(block))
         return false;
     spill(c, 0);
     s->result = RAX;
@@ -225,6 +225,30 @@ bool compile_full_block(struct compiler *c, struct slow *s)
     asm_store(a, slot_of(RAX, FULL_CLOSURE_RECEIVER), load_self(c));
     for (i = copied; i-- > 0;)
         asm_pop_mem(a, slot_of(RAX, FULL_CLOSURE_COPIED + i));
+    c->depth -= (int)copied;
+    c->spilled -= (int)copied;
+    return true;
+}
+
+/* An embedded block. */
+bool compile_block(struct compiler *c, struct slow *s)
+{
+    struct assembler *a = &c->a;
+    uint32_t copied = c->op.n, n = CLOSURE_COPIED + copied, i;
+
+    spill(c, 0);
+    s->result = RAX;
+    load_context(c, &s->in);
+    asm_mov(a, RCX, RAX);
+    allocate(a, RAX, header_for(CLS_BLOCK_CLOSURE, FMT_FIXED_AND_INDEXED, n),
+             n, &s->in);
+    asm_store(a, slot_of(RAX, CLOSURE_OUTER), RCX);
+    asm_store_imm(a, slot_of(RAX, CLOSURE_PC_OR_METHOD),
+                  (int32_t)int_oop(s->at + 1));
+    asm_store_imm(a, slot_of(RAX, CLOSURE_NUM_ARGS),
+                  (int32_t)int_oop(c->op.args));
+    for (i = copied; i-- > 0;)
+        asm_pop_mem(a, slot_of(RAX, CLOSURE_COPIED + i));
     c->depth -= (int)copied;
     c->spilled -= (int)copied;
     return true;

@@ -304,7 +304,7 @@ static void emit_resume(struct compiler *c, struct label *to,
 static void slow_prologue(struct compiler *c, struct slow *s)
 {
     struct op first = jit_decode(c->method, c->from);
-    bool no_switch = code_primitive(c->method) == 198;
+    bool no_switch = !c->embedded && code_primitive(c->method) == 198;
 
     asm_bind(&c->a, &s->in);
     asm_call_to(&c->a, no_switch ? c->j->stubs.safepoint_no_switch
@@ -331,12 +331,56 @@ static void push_temps(struct compiler *c)
     asm_push(&c->a, RAX);
 }
 
+static void check_slot(struct compiler *c, int i, uint64_t value)
+{
+    asm_alu_mem_imm(&c->a, CMP, AT(RDX, 8 + 8 * i), (int32_t)int_oop(value));
+    asm_jcc_to(&c->a, IF_NOT_EQUAL, c->j->stubs.run_block);
+}
+
+/* It has the block's key and as many arguments as are there. */
 static void check_closure(struct compiler *c)
 {
-    asm_alu_mem8_imm(&c->a, CMP, AT(RDX, 7),
-                     (unsigned)(FULL_CLOSURE_COPIED + c->copied));
-    asm_imm32(&c->a, RSI, c->num_args);
+    int fixed = c->embedded ? CLOSURE_COPIED : FULL_CLOSURE_COPIED;
+
+    asm_alu_mem8_imm(&c->a, CMP, AT(RDX, 7), (unsigned)(fixed + c->copied));
     asm_jcc_to(&c->a, IF_NOT_EQUAL, c->j->stubs.run_block);
+    check_slot(c, CLOSURE_NUM_ARGS, c->num_args);
+    if (c->embedded)
+        check_slot(c, CLOSURE_PC_OR_METHOD, c->from + 1);
+}
+
+/* An embedded block's arguments move below the linkage (frame.h), through
+ * registers; those of a block with more are moved by C. */
+static const enum reg moved[] = { RCX, RSI, RDI, R8 };
+enum { MAX_MOVED = 4 };
+
+static void emit_embedded_frame(struct compiler *c)
+{
+    struct assembler *a = &c->a;
+    unsigned i;
+
+    check_closure(c);
+    c->code->frame_entry = c->base + a->used;
+    asm_load(a, RECEIVER_REG, AT(RDX, 8 + 8 * CLOSURE_OUTER));
+    asm_load(a, RECEIVER_REG, AT(RECEIVER_REG, 8 + 8 * CTX_RECEIVER));
+    if (c->num_args)
+        asm_pop(a, RAX);
+    for (i = c->num_args; i-- > 0;)
+        asm_pop(a, moved[i]);
+    if (c->num_args)
+        asm_push(a, RAX);
+    asm_push(a, RBP);
+    asm_mov(a, RBP, RSP);
+    asm_lea(a, RAX, AT(RSP, 8 * FRAME_OPERANDS));
+    asm_push(a, RAX);
+    asm_push_label(a, &c->pool[0].label);
+    asm_push(a, RDX);
+    asm_push_imm(a, 0);
+    asm_push(a, RECEIVER_REG);
+    for (i = 0; i < c->num_args; i++)
+        asm_push(a, moved[i]);
+    for (i = 0; i < (unsigned)c->copied; i++)
+        asm_push_mem(a, AT(RDX, 8 + 8 * (CLOSURE_COPIED + (int32_t)i)));
 }
 
 static void emit_frame(struct compiler *c)
@@ -415,12 +459,14 @@ static void emit_entry(struct compiler *c)
 {
     struct slow *s = new_slow(c, slow_prologue);
 
-    if (!c->embedded) {
+    if (!c->embedded)
         emit_frame(c);
+    else if (c->num_args <= MAX_MOVED)
+        emit_embedded_frame(c);
+    if (!c->embedded)
         count_call(c);
-        asm_alu_load(&c->a, CMP, RSP, VM(stack_limit));
-        asm_jcc(&c->a, IF_BELOW, &s->in);
-    }
+    asm_alu_load(&c->a, CMP, RSP, VM(stack_limit));
+    asm_jcc(&c->a, IF_BELOW, &s->in);
     asm_bind(&c->a, &c->body);
     c->self_valid = true;
 }

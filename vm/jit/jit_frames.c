@@ -90,10 +90,12 @@ static bool has_code_for(const struct jit_code *c, oop closure)
 
 static void cache_block(struct vm *vm, const struct jit_code *c)
 {
-    struct block_entry *e =
-        &vm->jit->block_cache[block_cache_index(c->method)];
+    oop key = block_key(c->method, c->start);
+    struct block_entry *e = &vm->jit->block_cache[block_cache_index(key)];
 
-    e->block = c->method;
+    if (!c->frame_entry)
+        return;
+    e->block = key;
     e->entry = c->entry;
 }
 
@@ -105,7 +107,7 @@ static void enter(struct vm *vm, const struct jit_code *c)
 
     if (!native)
         return;
-    if (fp[FRAME_CLOSURE] && !c->start)
+    if (fp[FRAME_CLOSURE])
         cache_block(vm, c);
     if (frame_caller(fp) && !jit_owns(vm, (void *)(uintptr_t)fp[FRAME_PC]))
         insert_pc_of_caller(vm);

@@ -43,7 +43,16 @@ static void push_variable(struct compiler *c)
     push_reg(c, r);
 }
 
-/* An embedded block's temps are operands, which may be popped: read now. */
+/* An embedded block's temps are operands, which must have got to memory. */
+static void need_temp(struct compiler *c, uint32_t temp)
+{
+    int keep = c->depth - 1 - (int)temp;
+
+    if (c->embedded)
+        spill(c, keep > 0 ? keep : 0);
+}
+
+/* ... and may be popped: read now. */
 static void push_temp(struct compiler *c)
 {
     enum reg r;
@@ -52,7 +61,7 @@ static void push_temp(struct compiler *c)
         push_simple(c, VALUE_TEMP, c->op.index);
         return;
     }
-    spill(c, 0);
+    need_temp(c, c->op.index);
     r = take_reg(c);
     asm_load(&c->a, r, temp_place(c, c->op.index));
     push_reg(c, r);
@@ -95,11 +104,15 @@ static void push_from_runtime(struct compiler *c, const uint8_t *stub,
 /* What eden had no room for: C does it, and may collect. */
 static void slow_new(struct compiler *c, struct slow *s)
 {
+    const struct jit_stubs *stubs = &c->j->stubs;
+
     asm_imm32(&c->a, RSI, s->index);
     asm_imm32(&c->a, RDX, s->target);
-    call_runtime(c, s->jump == OP_NEW_ARRAY ? c->j->stubs.new_array
-                                            : c->j->stubs.full_block,
-                 s->next);
+    if (s->jump == OP_BLOCK)
+        asm_imm32(&c->a, RCX, s->at);
+    call_runtime(c, s->jump == OP_NEW_ARRAY    ? stubs->new_array
+                    : s->jump == OP_FULL_BLOCK ? stubs->full_block
+                                               : stubs->block, s->next);
     asm_load(&c->a, RECEIVER_REG, AT(RBP, 8 * FRAME_RECEIVER));
     asm_jmp(&c->a, &s->out);
 }
@@ -110,9 +123,11 @@ static bool new_in_line(struct compiler *c,
 {
     struct slow *s = new_slow(c, slow_new);
 
-    s->index = c->op.index;
+    s->index = c->op.kind == OP_BLOCK ? c->op.args : c->op.index;
     s->target = c->op.n;
     s->jump = c->op.kind;
+    s->at = c->op.next;
+    s->next = c->op.kind == OP_BLOCK ? c->op.target : c->op.next;
     if (!compile(c, s)) {
         c->num_slows--;
         return false;
@@ -145,12 +160,8 @@ static void new_full_block(struct compiler *c)
 
 static void new_block(struct compiler *c)
 {
-    spill(c, 0);
-    asm_imm32(&c->a, RSI, c->op.args);
-    asm_imm32(&c->a, RDX, c->op.n);
-    asm_imm32(&c->a, RCX, c->op.next);
+    new_in_line(c, compile_block);
     c->op.next = c->op.target;
-    push_from_runtime(c, c->j->stubs.block, op_pops(&c->op));
 }
 
 /* Slots of a Context may be those of a frame. */
@@ -213,8 +224,7 @@ static void push_remote(struct compiler *c)
 {
     enum reg vector, r;
 
-    if (c->embedded)
-        spill(c, 0);
+    need_temp(c, c->op.n);
     vector = load_remote(c, c->op.n);
     r = take_reg(c);
     asm_load(&c->a, r, AT(vector, 8 + 8 * c->op.index));
@@ -389,8 +399,7 @@ static void store_temp(struct compiler *c)
 
     if (c->depth == 0 && !c->op.pops)
         return; /* the marker of a primitive's error */
-    if (c->embedded)
-        spill(c, 1);
+    need_temp(c, c->op.index);
     x = pop_reg(c);
     if (is_awaited_temp(c, c->op.index))
         spill(c, 0);

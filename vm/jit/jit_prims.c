@@ -231,23 +231,54 @@ static void prim_code_size(struct compiler *c, struct label *no)
 
 /* --- blocks --- */
 
-/* Runs the code of a full block that takes so many arguments. */
-static void prim_code_value(struct compiler *c, struct label *no)
+/* Is the object in a register of that class? Spoils rax. */
+static void check_class(struct compiler *c, enum reg o, uint32_t class_index,
+                        struct label *no)
 {
     struct assembler *a = &c->a;
 
-    asm_load32(a, RAX, AT(RDX, 0));
+    asm_load32(a, RAX, AT(o, 0));
     asm_alu_imm32(a, AND, RAX, HDR_CLASS_MASK);
-    asm_alu_imm32(a, CMP, RAX, CLS_FULL_BLOCK_CLOSURE);
+    asm_alu_imm32(a, CMP, RAX, class_index);
     asm_jcc(a, IF_NOT_EQUAL, no);
+}
+
+/* The key of the closure's block (jit_private.h) into rax. */
+static void block_key_of(struct compiler *c, struct label *no, bool embedded)
+{
+    struct assembler *a = &c->a;
+
+    asm_load(a, RAX, AT(RDX, 8 + 8 * CLOSURE_PC_OR_METHOD));
+    if (!embedded)
+        return;
+    asm_load(a, RCX, AT(RDX, 8 + 8 * CLOSURE_OUTER));
+    asm_test8_imm(a, RCX, TAG_MASK);
+    asm_jcc(a, IF_NOT_EQUAL, no);
+    check_class(c, RCX, CLS_CONTEXT, no);
+    asm_load(a, RAX, AT(RDX, 8 + 8 * CLOSURE_PC_OR_METHOD));
+    asm_shift(a, SAR, RAX, 3);
+    asm_alu_load(a, ADD, RAX, AT(RCX, 8 + 8 * CTX_METHOD));
+}
+
+/* Runs the code of a block that takes so many arguments. */
+static void prim_code_value(struct compiler *c, struct label *no,
+                            bool embedded)
+{
+    struct assembler *a = &c->a;
+
+    check_class(c, RDX, embedded ? CLS_BLOCK_CLOSURE : CLS_FULL_BLOCK_CLOSURE,
+                no);
     asm_alu_mem8_imm(a, CMP, VM(forwarders), 0);
     asm_jcc(a, IF_NOT_EQUAL, no);
     asm_alu_mem_imm(a, CMP, AT(RDX, 8 + 8 * CLOSURE_NUM_ARGS),
                     (int32_t)int_oop(c->num_args));
     asm_jcc(a, IF_NOT_EQUAL, no);
-    asm_load(a, RAX, AT(RDX, 8 + 8 * CLOSURE_PC_OR_METHOD));
+    block_key_of(c, no, embedded);
     asm_mov32(a, RCX, RAX);
-    asm_alu_imm32(a, AND, RCX, (BLOCK_CACHE - 1) << 4);
+    asm_shift32(a, SHR, RCX, 3);
+    asm_alu32(a, XOR, RCX, RAX);
+    asm_alu_imm32(a, AND, RCX, BLOCK_CACHE - 1);
+    asm_shift32(a, SHL, RCX, 4);
     asm_imm(a, RSI, (uint64_t)(uintptr_t)c->j->block_cache);
     asm_alu(a, ADD, RCX, RSI);
     asm_alu_load(a, CMP, RAX, AT(RCX, 0));
@@ -299,7 +330,9 @@ static void fast_cases(struct compiler *c, cached_primitive p,
     else if (p == prim_new_with && c->num_args == 1)
         compile_new_with(c, no);
     else if (p == prim_full_block_value)
-        prim_code_value(c, no);
+        prim_code_value(c, no, false);
+    else if (p == prim_block_value)
+        prim_code_value(c, no, true);
     else if (p == prim_class && c->num_args == 0)
         prim_code_class(c, no);
     else if (p == prim_identical && c->num_args == 1)

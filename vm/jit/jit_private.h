@@ -115,7 +115,7 @@ struct jit_stubs {
     uint8_t *slot_mediated;  /* rsi: index */
     uint8_t *store_mediated; /* rsi: index, rdx: value */
     uint8_t *super_above;    /* rsi: the class below */
-    uint8_t *run_block;      /* rdx: closure that fits no code, rsi: argc */
+    uint8_t *run_block;      /* rdx: closure that fits no code */
     /* r10 op r11, by special selector: r10 is the result or 0 */
     uint8_t *arithmetic[16];
 };
@@ -127,7 +127,7 @@ struct jit {
     unsigned num_codes, codes_room;
     struct jit_code *buckets[CODE_BUCKETS];
     uint8_t counters[COUNTERS];
-    /* Full blocks that have code, by cache_index: machine code looks here. */
+    /* Blocks that have code, by block_cache_index: machine code looks here. */
     struct block_entry {
         oop block;
         uint8_t *entry;
@@ -152,9 +152,15 @@ struct jit {
     } stats;
 };
 
-static inline uint32_t block_cache_index(oop block)
+/* What a block is known by: a full one is an object, an embedded one an
+ * address inside its method. */
+static inline oop block_key(oop method, uint32_t start)
 {
-    return (uint32_t)(block >> 4) & (BLOCK_CACHE - 1);
+    return start ? method + start + 1 : method;
+}
+static inline uint32_t block_cache_index(oop key)
+{
+    return (uint32_t)(key >> 3 ^ key) & (BLOCK_CACHE - 1);
 }
 static inline uint8_t *writable(const struct jit *j, const uint8_t *exec)
 {
@@ -309,7 +315,7 @@ oop runtime_new_array(struct vm *vm, uint64_t n, uint64_t filled);
 oop runtime_slot(struct vm *vm, uint64_t index);
 void runtime_store_slot(struct vm *vm, uint64_t index, oop value);
 oop runtime_follow(struct vm *vm, oop o);
-void runtime_run_block(struct vm *vm, uint64_t argc);
+void runtime_run_block(struct vm *vm, uint64_t unused, oop closure);
 /* Objects of optimised code that were not made in line; ir_emit_memory.c. */
 oop runtime_new_filled(struct vm *vm, uint64_t header_word,
                        const oop *values);

@@ -130,9 +130,14 @@ void runtime_store_slot(struct vm *vm, uint64_t index, oop value)
 }
 
 /* A closure that its block's code does not fit. */
-void runtime_run_block(struct vm *vm, uint64_t argc)
+void runtime_run_block(struct vm *vm, uint64_t unused, oop closure)
 {
-    frame_push_full_block(vm, vm->sp[argc], (int)argc);
+    int argc = (int)int_value(slot(closure, CLOSURE_NUM_ARGS));
+
+    if (class_index_of(closure) == CLS_BLOCK_CLOSURE)
+        frame_push_block(vm, closure, argc);
+    else
+        frame_push_full_block(vm, closure, argc);
     if (vm->sp < vm->stack_limit)
         vm_safepoint(vm, true);
 }

@@ -311,7 +311,7 @@ void jit_visit_roots(struct vm *vm, heap_visitor visit)
         c->young = is_young_code(vm, c);
     }
     for (i = 0; i < BLOCK_CACHE; i++)
-        if (heap_is_young(&vm->heap, j->block_cache[i].block))
+        if (heap_is_young(&vm->heap, j->block_cache[i].block & ~TAG_MASK))
             j->block_cache[i].block = 0;
 }
 
