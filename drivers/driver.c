@@ -86,3 +86,10 @@ void drivers_probe(bool early)
         irq_set_owner("kernel");
     }
 }
+
+void drivers_poll(void)
+{
+    for (unsigned i = 0; i < DRIVER_COUNT; i++)
+        if (drivers[i]->poll)
+            drivers[i]->poll();
+}

@@ -29,6 +29,9 @@ struct driver {
     /* A screen, probed before interrupts and clock run, so that whatever
      * goes wrong from there on can be seen. */
     bool early;
+    /* Serves the driver's devices as their interrupts would, with interrupts
+     * off. NULL: it cannot, or need not. */
+    void (*poll)(void);
 };
 
 #define DRIVER(name) extern const struct driver name##_driver;
@@ -41,3 +44,6 @@ void drivers_leave_out(const char *names);
 /* Offers every PCI function to the drivers that are `early` or not, in the
  * order of drivers.def; each function goes to the first that takes it. */
 void drivers_probe(bool early);
+/* Looks at all devices that can be looked at without interrupts, which are
+ * off: for the end of a panic. */
+void drivers_poll(void);

@@ -275,6 +275,12 @@ static void interrupt(struct virtio_device *v)
         work_post(&lamp_work, 0);
 }
 
+static void poll_all(void)
+{
+    for (unsigned i = 0; i < input_count; i++)
+        hear_all(&inputs[i]);
+}
+
 /* --- probing: what it says it is --- */
 
 /* Bytes of the answer, at most `room` of them in `to`. */
@@ -363,4 +369,5 @@ static const struct pci_match ids[] = {
 
 const struct driver virtio_input_driver = {
     .name = "virtio_input", .ids = ids, .probe = virtio_input_probe,
+    .poll = poll_all,
 };

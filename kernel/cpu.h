@@ -115,6 +115,18 @@ _Noreturn static inline void cpu_halt(void)
     for (;;)
         __asm__ volatile("cli; hlt");
 }
+/* A trap without a way to serve it: the processor gives up, upon which the
+ * chip set starts it anew. */
+_Noreturn static inline void cpu_triple_fault(void)
+{
+    struct __attribute__((packed)) {
+        uint16_t limit;
+        uint64_t base;
+    } none = { 0, 0 };
+
+    __asm__ volatile("lidt %0; ud2" : : "m"(none));
+    __builtin_unreachable();
+}
 
 /* A bit of what CPUID says: register 0 to 3 is eax, ebx, ecx, edx. False
  * where there is no such leaf. */

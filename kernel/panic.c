@@ -96,7 +96,7 @@ static void begin(const char *message)
         if (depth == 2)
             klog("\nand while stopping: %s\n", message);
         power_exit(EXIT_PANIC);
-        cpu_halt();
+        power_reboot_on_key(false);
     }
     klog_screen_alarm();
     said_before = klog_count();
@@ -130,7 +130,7 @@ _Noreturn static void end(void)
     show_code();
     klog_screen_flush();
     power_exit(EXIT_PANIC);
-    power_reboot_on_key();
+    power_reboot_on_key(true);
 }
 
 static bool within(uint64_t address, const char *start, const char *end)

@@ -90,6 +90,12 @@ void plat_exit(int code)
     power_off();
 }
 
+void plat_restart(void)
+{
+    platform_flush_screen(true);
+    power_reboot();
+}
+
 /* --- console --- */
 
 static bool byte_wanted; /* the image looked for input and found none */

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "drivers/driver.h"
 #include "drivers/input.h"
 #include "kernel/acpi.h"
 #include "kernel/clock.h"
@@ -145,19 +146,38 @@ void power_reboot(void)
     clock_delay(50000);
     outb(KEYBOARD_COMMAND, PULSE_RESET);
     clock_delay(50000);
-    cpu_halt();
+    cpu_triple_fault();
 }
 
-void power_reboot_on_key(void)
+static bool ps2_key_pressed(void)
 {
-    for (;;) {
-        uint8_t status = inb(KEYBOARD_STATUS), b;
+    uint8_t status = inb(KEYBOARD_STATUS), b;
 
-        cpu_pause();
-        if (status == 0xff || !(status & DATA_WAITS))
-            continue;
-        b = inb(KEYBOARD_DATA);
-        if (!(status & FROM_MOUSE) && !(b & KEY_RELEASED))
+    if (status == 0xff || !(status & DATA_WAITS))
+        return false;
+    b = inb(KEYBOARD_DATA);
+    return !(status & FROM_MOUSE) && !(b & KEY_RELEASED);
+}
+
+static bool key_reported(void)
+{
+    struct input_event e;
+
+    while (input_next(&e))
+        if (e.type == INPUT_KEY && e.key.down)
+            return true;
+    return false;
+}
+
+void power_reboot_on_key(bool drivers)
+{
+    while (key_reported())
+        ; /* typed before anybody was asked to */
+    for (;;) {
+        if (drivers)
+            drivers_poll();
+        if (ps2_key_pressed() || (drivers && key_reported()))
             power_reboot();
+        cpu_pause();
     }
 }

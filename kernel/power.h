@@ -16,5 +16,6 @@ void power_watch_button(void);
 _Noreturn void power_off(void);
 /* Starts the machine anew, by every means there is. */
 _Noreturn void power_reboot(void);
-/* The same once a key is pressed. Needs neither interrupts nor drivers. */
-_Noreturn void power_reboot_on_key(void);
+/* The same once a key is pressed: without interrupts, on a PS/2 keyboard by
+ * itself, on others if `drivers` may be trusted to look at them. */
+_Noreturn void power_reboot_on_key(bool drivers);

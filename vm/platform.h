@@ -24,6 +24,8 @@ int plat_read_byte(void);
 _Noreturn void plat_panic(const char *message);
 /* Ends the process with `code`, or powers the machine off. */
 _Noreturn void plat_exit(int code);
+/* Starts the machine anew; comes back where that is nobody's to do. */
+void plat_restart(void);
 
 /* --- time --- */
 

@@ -113,6 +113,12 @@ int prim_quit(struct vm *vm, int argc)
     plat_exit(argc == 1 && is_int(code) ? (int)int_value(code) : 0);
 }
 
+int prim_restart(struct vm *vm, int argc)
+{
+    plat_restart();
+    return PRIM_ERR_UNSUPPORTED;
+}
+
 /* exitToDebugger: there is none; the image goes on. */
 int prim_no_debugger(struct vm *vm, int argc)
 {

@@ -24,7 +24,7 @@
 #include "kernel/pci.h"
 #include "kernel/vmm.h"
 
-enum { CONTROLLERS = 4, POLL_USECS = 4000 };
+enum { CONTROLLERS = 4 };
 enum { /* capability registers: 2.2 */
     HCSPARAMS = 0x04 / 4, HCCPARAMS = 0x08 / 4, PARAMS_PORTS = 15,
     PARAMS_PORT_POWER = 1 << 4,
@@ -165,19 +165,6 @@ static void interrupt(void *arg)
         serve_ports(x);
 }
 
-/* For a controller whose interrupt goes nowhere. */
-static void poll_all(struct work *w)
-{
-    bool on = irq_save();
-
-    for (unsigned i = 0; i < controller_count; i++)
-        interrupt(&controllers[i]);
-    irq_restore(on);
-    work_post(w, POLL_USECS);
-}
-
-static struct work poll_work = { .run = poll_all };
-
 /* --- starting --- */
 
 /* The firmware drove the controller until now: 5.1. */
@@ -219,10 +206,8 @@ static int run(struct ehci *x, struct pci_device *dev, bool switched_power)
 {
     volatile uint32_t *op = x->operational;
 
-    if (pci_route_irq(dev, interrupt, x, NULL)) {
-        klog("%s: no interrupt, the clock does\n", x->name);
-        work_post(&poll_work, POLL_USECS);
-    }
+    usb_serve(&x->controller, interrupt,
+              pci_route_irq(dev, interrupt, x, NULL) == 0);
     op[EHCI_SEGMENT] = 0; /* everything is below 4 GiB */
     op[EHCI_PERIODIC] = (uint32_t)x->frames.phys;
     op[EHCI_ASYNC] = (uint32_t)x->heads.phys;

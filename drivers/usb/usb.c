@@ -23,7 +23,7 @@
 
 enum {
     PAGES = 256, ENDPOINT_HALT = 0, RECOVERY_USECS = 10000,
-    SETTLE_USECS = 15 * 1000 * 1000,
+    SETTLE_USECS = 15 * 1000 * 1000, CONTROLLERS = 8, POLL_USECS = 4000,
 };
 
 static const struct usb_class *const classes[] = {
@@ -34,6 +34,7 @@ static struct usb_device devices[USB_DEVICES];
 static bool in_use[USB_DEVICES];
 static struct usb_memory free_pages[PAGES];
 static unsigned free_count;
+static struct usb_controller *controllers[CONTROLLERS];
 
 /* --- pages --- */
 
@@ -144,6 +145,42 @@ struct usb_endpoint *usb_find_endpoint(struct usb_interface *i, unsigned type,
             (i->endpoints[k].address & USB_IN) == direction)
             return &i->endpoints[k];
     return NULL;
+}
+
+/* --- controllers without interrupts --- */
+
+static void serve_all(void)
+{
+    for (unsigned i = 0; i < CONTROLLERS && controllers[i]; i++)
+        if (controllers[i]->serve)
+            controllers[i]->serve(controllers[i]->root.data);
+}
+
+static void serve_by_clock(struct work *w)
+{
+    bool on = irq_save();
+
+    serve_all();
+    irq_restore(on);
+    work_post(w, POLL_USECS);
+}
+
+static struct work clock_work = { .run = serve_by_clock };
+
+void usb_serve(struct usb_controller *c, void (*serve)(void *data),
+               bool interrupts)
+{
+    unsigned i = 0;
+
+    while (i < CONTROLLERS && controllers[i] && controllers[i] != c)
+        i++;
+    if (i < CONTROLLERS)
+        controllers[i] = c;
+    c->serve = serve;
+    if (interrupts)
+        return;
+    klog("%s: no interrupt, the clock does\n", c->name);
+    work_post(&clock_work, POLL_USECS);
 }
 
 /* --- names --- */
@@ -409,4 +446,6 @@ static int settle(struct pci_device *unused)
     return 0;
 }
 
-const struct driver usb_driver = { .name = "usb", .probe = settle };
+const struct driver usb_driver = {
+    .name = "usb", .probe = settle, .poll = serve_all,
+};

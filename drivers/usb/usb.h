@@ -162,6 +162,7 @@ struct usb_controller {
     const char *name; /* "xhci0" */
     const struct usb_controller_ops *ops;
     struct usb_hub root;
+    void (*serve)(void *data); /* usb_serve */
 };
 
 /* --- for controllers and hubs --- */
@@ -173,6 +174,10 @@ void usb_hub_start(struct usb_hub *h);
 void usb_controller_init(struct usb_controller *c, const char *name,
                          const struct usb_controller_ops *ops,
                          const struct usb_hub_ops *root_ops, void *data);
+/* `serve` is what its interrupt does, with interrupts off and `data` of its
+ * root ports. If the interrupt goes nowhere, the clock does it. */
+void usb_serve(struct usb_controller *c, void (*serve)(void *data),
+               bool interrupts);
 /* Something happened at a port; `replugged`: the connection changed. If
  * `away`, nothing is connected now. Any context. */
 void usb_port_changed(struct usb_hub *h, unsigned port, bool replugged,

@@ -22,7 +22,7 @@
 #include "kernel/pci.h"
 #include "kernel/vmm.h"
 
-enum { CONTROLLERS = 4, POLL_USECS = 4000, RETURN_USECS = 1000 * 1000 };
+enum { CONTROLLERS = 4, RETURN_USECS = 1000 * 1000 };
 enum { /* capability registers: 5.3 */
     HCSPARAMS1 = 0x04 / 4, HCSPARAMS2 = 0x08 / 4, HCCPARAMS1 = 0x10 / 4,
     DBOFF = 0x14 / 4, RTSOFF = 0x18 / 4,
@@ -319,29 +319,12 @@ static void interrupt(void *arg)
         xhci_poll(x);
 }
 
-/* For a controller whose interrupt goes nowhere. */
-static struct work poll_work;
-
-static void poll_all(struct work *w)
-{
-    bool on = irq_save();
-
-    for (unsigned i = 0; i < controller_count; i++)
-        if (!controllers[i].dead)
-            xhci_poll(&controllers[i]);
-    irq_restore(on);
-    work_post(w, POLL_USECS);
-}
-
 static int run(struct xhci *x, struct pci_device *dev)
 {
     volatile uint32_t *op = x->operational;
 
-    if (pci_route_irq(dev, interrupt, x, NULL)) {
-        klog("%s: no interrupt, the clock does\n", x->name);
-        poll_work.run = poll_all;
-        work_post(&poll_work, POLL_USECS);
-    }
+    usb_serve(&x->controller, interrupt,
+              pci_route_irq(dev, interrupt, x, NULL) == 0);
     x->runtime[IMOD] = MODERATION;
     x->runtime[IMAN] = IMAN_PENDING | IMAN_ENABLE;
     op[USBCMD] |= CMD_RUN | CMD_INTERRUPTS;

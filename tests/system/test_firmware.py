@@ -104,6 +104,23 @@ def test_power_button_asks():
         m.screenshot("firmware-button-asks")
 
 
+@pytest.mark.parametrize("machine", ["q35", "pc", "q35,i8042=off"])
+def test_restart(machine):
+    """In the World menu; asks as `quit` does."""
+    with boot("restart-" + machine[-3:], words=(), machine=machine) as m:
+        m.until("World notNil", "true")
+        m.qmp("set-action", reboot="reset")
+        start = len(m.log)
+        m.ask("World defer: [ImageSaver restart]")
+        m.expect(r"aerostat> \Z", start=start)
+        m.until("World notNil", "true")
+        m.ask("Object compile: 'lostIfNotSaved ^ 1' classified: #test")
+        m.ask("World defer: [ImageSaver restart]")
+        m.until("World dialog notNil", "true")
+        assert m.ask("World dialog title") == "'Restart?'"
+        assert m.ask("3 + 4") == "7"
+
+
 @pytest.mark.parametrize("machine,memory", [
     ("q35", 64), ("pc", 64), ("q35", 3072), ("q35", 5120)])
 def test_memory_with_a_hole(machine, memory):

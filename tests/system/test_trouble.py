@@ -76,6 +76,31 @@ def test_the_log_outlives_a_panic():
         m.screenshot("last-log-tab")
 
 
+@pytest.mark.parametrize("name,args", [
+    ("xhci", ["-device", "qemu-xhci", "-device", "usb-kbd"]),
+    ("hub", ["-device", "qemu-xhci", "-device", "usb-hub,port=1",
+             "-device", "usb-kbd,port=1.2"]),
+    ("ehci", ["-device", "usb-ehci", "-device", "usb-kbd"]),
+    ("lines", ["-device", "qemu-xhci", "-device", "usb-kbd"]),
+    ("virtio", ["-device", "virtio-keyboard-pci"])])
+def test_any_keyboard_starts_again_after_a_panic(name, args):
+    start = pvh(IMAGE, stays=True)
+    if name == "lines":
+        start[start.index("-append") + 1] += " nomsi"
+    with Machine(start + args, machine="q35,i8042=off",
+                 name="panic-key-" + name) as m:
+        m.prompt()
+        m.until("World notNil", "true")
+        m.qmp("set-action", reboot="reset")
+        m.key("b")  # typed before: no reason to start again
+        panic(m)
+        while m._drain(3):
+            pass  # all has been said, and nobody starts anything
+        start = len(m.log)
+        m.key("a")
+        m.expect(r"aerostat> \Z", start=start)
+
+
 @pytest.mark.parametrize("firmware", ["bios", "uefi"])
 def test_the_log_outlives_a_reset(firmware):
     """Firmware and GRUB work between the two runs, and leave it alone."""

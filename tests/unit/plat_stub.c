@@ -32,6 +32,7 @@ void plat_panic(const char *message)
     abort();
 }
 void plat_exit(int code) { exit(code); }
+void plat_restart(void) {}
 uint64_t plat_usecs(void)
 {
     struct timespec t;

@@ -88,6 +88,8 @@ void plat_exit(int code)
     exit(code);
 }
 
+void plat_restart(void) {}
+
 /* --- time --- */
 
 uint64_t plat_usecs(void)
