@@ -319,7 +319,8 @@ static void sweep_step(struct heap *h, uint64_t usecs)
     do {
         if (c->sweep_scan < c->sweep_end) {
             sweep(h);
-        } else if (!heap_shrink(h, SHRINK_STEP)) {
+        } else if (!heap_shrink(h, SHRINK_STEP) &&
+                   !heap_trim_lists(h, SHRINK_STEP)) {
             end_sweep(h);
             break;
         }

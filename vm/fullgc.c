@@ -342,6 +342,7 @@ uint64_t heap_full_gc(struct heap *h)
     heap_clear_live(h, h->new_start, end);
     heap_cache_class_table(h);
     empty_new_space(h);
+    heap_trim_lists(h, UINT64_MAX);
     heap_set_trigger(h);
     heap_shrink(h, UINT64_MAX);
     p->free_after_full = h->old_free_bytes;

@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-enum { COMMIT_STEP = 1 << 16 };
+enum { COMMIT_STEP = 1 << 16, SPARE = 1 << 19 };
 
 /* --- regions and lists --- */
 
@@ -30,6 +30,18 @@ bool region_grow(struct region *r, uint64_t bytes)
         return false;
     r->committed = bytes;
     return true;
+}
+
+uint64_t region_trim(struct region *r, uint64_t used, uint64_t most)
+{
+    uint64_t keep = (used + 2 * SPARE - 1) & ~(uint64_t)(SPARE - 1), n;
+
+    if (r->committed <= keep)
+        return 0;
+    n = r->committed - keep < most ? r->committed - keep : most;
+    r->committed -= n;
+    plat_decommit(r->base + r->committed, n);
+    return n;
 }
 
 void region_release(struct region *r)

@@ -91,6 +91,13 @@ bool heap_make_room(struct heap *h, uint64_t n)
     return false;
 }
 
+/* What is to be committed beyond old_end: new space may go old, and what low
+ * space is told at must be there by then, whatever the platform said. */
+static uint64_t ahead(const struct heap *h)
+{
+    return heap_reserve(h) + h->low_space_threshold;
+}
+
 int heap_grow(struct heap *h, uint64_t n)
 {
     if (n > h->private_->old_max)
@@ -102,7 +109,7 @@ bool heap_shrink(struct heap *h, uint64_t most)
 {
     uint64_t used = h->old_end - h->old_start;
     uint64_t spare = used / 4 > 4 * MIN_GROWTH ? used / 4 : 4 * MIN_GROWTH;
-    uint64_t keep = page_up(h->old_end + heap_reserve(h) + spare / 2);
+    uint64_t keep = page_up(h->old_end + ahead(h) + spare / 2);
 
     if (h->old_limit < keep + spare)
         return false;
@@ -114,14 +121,38 @@ bool heap_shrink(struct heap *h, uint64_t most)
     return true;
 }
 
-uint64_t heap_bytes_free(const struct heap *h)
+/* The platform that was out of memory has it again. */
+bool heap_trim_lists(struct heap *h, uint64_t most)
+{
+    struct heap_private *p = h->private_;
+    uint64_t end = h->new_start + p->reservation.reserved, given = 0;
+    struct oop_list *lists[] = {
+        &p->marker.stack, &p->marker.weak, &p->marker.ephemerons,
+        &p->remembered, &p->tenured, &p->weak, &p->ephemerons, &p->pins,
+        &p->pin_bias,
+    };
+    unsigned i;
+
+    for (i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        given += region_trim(&lists[i]->mem, lists[i]->count * sizeof(oop),
+                             most - given);
+    p->old_max = given < end - p->old_max ? p->old_max + given : end;
+    return given;
+}
+
+/* What would be left if everything young survived. */
+static uint64_t bytes_free_if_full(const struct heap *h)
 {
     uint64_t room = h->private_->old_max - h->old_end + h->old_free_bytes +
                     h->private_->cycle.credit;
     uint64_t reserve = heap_reserve(h);
 
-    return (room > reserve ? room - reserve : 0) + h->eden_limit -
-           h->eden_free;
+    return room > reserve ? room - reserve : 0;
+}
+
+uint64_t heap_bytes_free(const struct heap *h)
+{
+    return bytes_free_if_full(h) + h->eden_limit - h->eden_free;
 }
 
 static void want_full_gc(struct heap *h)
@@ -136,15 +167,17 @@ static void want_full_gc(struct heap *h)
  * collection, which comes here again. */
 static void check_low_space(struct heap *h)
 {
-    if (h->low_space_threshold && !h->low_space_signalled &&
-        heap_bytes_free(h) < h->low_space_threshold) {
-        if (h->cycle_wanted || heap_cycle_runs(h))
-            want_full_gc(h);
-        if (h->full_gc_wanted)
-            return;
-        h->low_space_signalled = true;
-        vm_force_check();
-    }
+    if (!h->low_space_threshold || h->low_space_signalled)
+        return;
+    (void)heap_make_room(h, ahead(h));
+    if (heap_bytes_free(h) >= h->low_space_threshold)
+        return;
+    if (h->cycle_wanted || heap_cycle_runs(h))
+        want_full_gc(h);
+    if (h->full_gc_wanted)
+        return;
+    h->low_space_signalled = true;
+    vm_force_check();
 }
 
 /* Old space has grown: a cycle begins; if that proves too slow, or old space
@@ -174,16 +207,27 @@ void heap_wish_eden(struct heap *h, uint64_t copied)
     p->eden_wish &= ~7ull;
 }
 
+/* All in eden may go old at once: so near low space it is small. */
+static uint64_t eden_size(const struct heap *h)
+{
+    uint64_t free = bytes_free_if_full(h), low = h->low_space_threshold;
+    uint64_t most = free > low ? free - low : 0, wish = h->private_->eden_wish;
+
+    if (most < MIN_EDEN)
+        most = MIN_EDEN;
+    return wish < most ? wish : most & ~7ull;
+}
+
 void heap_settle(struct heap *h)
 {
     struct heap_private *p = h->private_;
-    uint64_t past = p->past_free - p->past_start;
-    uint64_t eden = p->eden_wish, room;
+    uint64_t past = p->past_free - p->past_start, eden, room;
 
     if (!heap_make_room(h, heap_reserve(h)) && heap_sweep_all(h))
         heap_make_room(h, heap_reserve(h));
     room = h->old_limit - h->old_end;
     room = room > past ? room - past : 0;
+    eden = eden_size(h);
     if (eden > room) {
         eden = room & ~7ull;
         if (h->old_free_bytes > p->free_after_full + p->eden_wish)

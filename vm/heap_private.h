@@ -105,6 +105,9 @@ struct heap_private {
 
 bool region_init(struct region *r, uint64_t bytes);
 bool region_grow(struct region *r, uint64_t bytes);
+/* Gives back what lies well beyond `used`, at most so many bytes, a multiple
+ * of pages; answers how many. */
+uint64_t region_trim(struct region *r, uint64_t used, uint64_t most);
 void region_release(struct region *r);
 bool list_push_slow(struct oop_list *l, oop o);
 
@@ -142,6 +145,8 @@ void heap_set_trigger(struct heap *h);
 /* Gives back committed memory that is not needed soon, at most so many
  * bytes. False: nothing. */
 bool heap_shrink(struct heap *h, uint64_t most);
+/* Likewise what the collector's lists have needed. */
+bool heap_trim_lists(struct heap *h, uint64_t most);
 /* Takes `n` bytes from the free lists: the chunk's start, or 0. */
 uint64_t heap_take_free(struct heap *h, uint64_t n);
 /* A pause of some kind that began at `start` ends. pauses.c */

@@ -129,6 +129,16 @@ def test_running_out_of_memory_is_an_error_not_a_crash():
     assert run.stdout == "7\n", run.stderr
 
 
+def test_each_warning_leaves_as_much_as_the_first():
+    run = hosted("--memory", "128", built("aerostat.image"), "eval",
+                 "| left c | left := (1 to: 6) collect: [:i | | n | "
+                 "Smalltalk garbageCollect. (Delay forSeconds: 1) wait. "
+                 "[[c := Array with: c] repeat] on: OutOfMemory do: [:e | "
+                 "n := Smalltalk bytesLeft. e return: nil]. c := nil. n]. "
+                 "left min > (left max // 2)")
+    assert run.stdout == "true\n", run.stderr
+
+
 def test_the_image_recompiles_its_whole_self_and_passes_its_tests_again():
     run = hosted(built("aerostat.image"), "eval",
                  "Compiler recompileAll > 5000", "test", timeout=600)
