@@ -6,6 +6,9 @@
  *
  * One command at a time per port, slot 0, through a bounce buffer, so that
  * callers may hand in any memory. Optical drives are left alone.
+ *
+ * Ports come and go. A disk that comes back, at whichever port, is the same
+ * block device again; meanwhile requests fail.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -18,7 +21,9 @@
 #include "kernel/clock.h"
 #include "kernel/klog.h"
 #include "kernel/pci.h"
+#include "kernel/storage.h"
 #include "kernel/vmm.h"
+#include "kernel/work.h"
 
 enum { /* generic host control, AHCI section 3.1, in 32-bit words */
     HBA_GHC = 0x04 / 4, HBA_IS = 0x08 / 4,
@@ -33,6 +38,9 @@ enum { /* a port, section 3.3 */
 };
 #define SCTL_RESET 1u
 #define SCTL_DETECTION 0xfu
+#define SCTL_NO_SLEEP 0x300u /* a sleeping link looks like a pulled one */
+#define IS_DEFINED 0xfdc000ffu
+#define SERR_DEFINED 0x07ff0f03u
 #define GHC_ENABLE (1u << 31)
 #define GHC_INTERRUPTS (1u << 1)
 enum {
@@ -40,16 +48,22 @@ enum {
     CMD_FIS_RECEIVE = 1 << 4, CMD_FIS_RUNNING = 1 << 14,
     CMD_LIST_RUNNING = 1 << 15,
     TFD_ERROR = 1 << 0, TFD_DRQ = 1 << 3, TFD_BUSY = 1 << 7,
-    IS_TASK_FILE_ERROR = 1 << 30,
+    IS_CONNECT = 1 << 6, IS_PHY = 1 << 22, IS_TASK_FILE_ERROR = 1 << 30,
+    IS_PLUG = IS_CONNECT | IS_PHY, /* acknowledged in PxSERR */
+    SERR_PHY = 1 << 16, SERR_CONNECT = 1 << 26,
+    SERR_PLUG = SERR_PHY | SERR_CONNECT,
     SIG_ATA = 0x00000101, SIG_NOT_YET = 0xffffffff,
     FIS_HOST_TO_DEVICE = 0x27,
 };
 enum {
-    PORTS = 32,
+    PORTS = 32, DISKS = 32, CONTROLLERS = 4,
     BOUNCE_BYTES = 128 * 1024,
     TIMEOUT_USECS = 10 * 1000 * 1000,
     LINK_USECS = 10 * 1000,         /* section 10.4.2 */
     READY_USECS = 10 * 1000 * 1000, /* a disk may have to spin up */
+    SETTLE_USECS = 200 * 1000,      /* a plug bounces */
+    AGAIN_USECS = 100 * 1000,
+    IDENTITY_BYTES = 60,
 };
 
 struct command_header { /* section 4.2.2 */
@@ -75,15 +89,35 @@ struct port_memory { /* what the port is told about; 1 KiB aligned */
     struct command_table table;
 };
 
-struct ahci_disk {
-    struct block_device device;
-    volatile uint32_t *port;
+struct ahci_disk;
+
+struct ahci_port {
+    struct work look; /* first, so that work is a port */
+    volatile uint32_t *regs;
     struct port_memory *memory;
+    uint8_t *bounce;
     uint64_t memory_phys, bounce_phys;
+    struct ahci_disk *disk; /* that hangs on it; NULL: none that is driven */
+    uint64_t speaks_by;     /* when to give up a disk that spins up */
+    bool changed;           /* the link was down since we looked */
+    unsigned number;
 };
 
-static struct ahci_disk disks[PORTS];
-static unsigned disk_count;
+struct ahci_disk {
+    struct block_device device;
+    struct ahci_port *port; /* NULL: not plugged in */
+    bool known;             /* registered: this is its place for ever */
+    char identity[IDENTITY_BYTES];
+};
+
+struct controller {
+    volatile uint32_t *hba;
+    struct ahci_port ports[PORTS];
+};
+
+static struct controller controllers[CONTROLLERS];
+static struct ahci_disk disks[DISKS];
+static unsigned controller_count;
 
 /* --- a port at rest and at work --- */
 
@@ -115,29 +149,60 @@ static int port_stop(volatile uint32_t *port)
     return wait_clear(port + PX_CMD, CMD_FIS_RUNNING, 500 * 1000);
 }
 
+/* That the link changed is left for the interrupt to tell. */
 static void port_start(volatile uint32_t *port)
 {
-    port[PX_SERR] = port[PX_SERR];
-    port[PX_IS] = port[PX_IS];
-    port[PX_IE] = ~0u;
+    port[PX_SERR] = port[PX_SERR] & SERR_DEFINED & ~(uint32_t)SERR_PLUG;
+    port[PX_IS] = port[PX_IS] & IS_DEFINED & ~(uint32_t)IS_PLUG;
+    port[PX_IE] = IS_DEFINED;
     port[PX_CMD] |= CMD_FIS_RECEIVE;
     port[PX_CMD] |= CMD_START;
+}
+
+/* Of a device: it is there and talks. */
+static bool present(volatile uint32_t *port)
+{
+    return (port[PX_SSTS] & 0xf) == 3;
+}
+
+/* The disk that was asked may be gone, or reset: it would never answer. */
+static bool lost(struct ahci_port *p)
+{
+    return __atomic_load_n(&p->changed, __ATOMIC_RELAXED) ||
+           !present(p->regs);
+}
+
+/* From here on the interrupt tells what happens to the link. */
+static void watch(struct ahci_port *p)
+{
+    p->regs[PX_IE] |= IS_PLUG;
+}
+
+/* A port without a device must not be started: 10.3.1. */
+static void port_restart(struct ahci_port *p)
+{
+    port_stop(p->regs);
+    if (lost(p))
+        watch(p);
+    else
+        port_start(p->regs);
 }
 
 /* Command issued and not yet finished; an error ends it too. */
 static bool command_done(void *arg)
 {
-    volatile uint32_t *port = arg;
+    struct ahci_port *p = arg;
 
-    return !(port[PX_CI] & 1) || (port[PX_IS] & IS_TASK_FILE_ERROR);
+    return !(p->regs[PX_CI] & 1) || lost(p) ||
+           (p->regs[PX_IS] & IS_TASK_FILE_ERROR);
 }
 
-static void fill_command(struct ahci_disk *d, uint8_t command, uint64_t lba,
+static void fill_command(struct ahci_port *p, uint8_t command, uint64_t lba,
                          uint32_t count, uint32_t bytes, bool write)
 {
-    struct command_table *t = &d->memory->table;
-    struct command_header *h = &d->memory->list[0];
-    uint64_t table = d->memory_phys + offsetof(struct port_memory, table);
+    struct command_table *t = &p->memory->table;
+    struct command_header *h = &p->memory->list[0];
+    uint64_t table = p->memory_phys + offsetof(struct port_memory, table);
 
     memset(t->fis, 0, sizeof t->fis);
     t->fis[0] = FIS_HOST_TO_DEVICE;
@@ -152,8 +217,8 @@ static void fill_command(struct ahci_disk *d, uint8_t command, uint64_t lba,
     t->fis[10] = lba >> 40;
     t->fis[12] = count;
     t->fis[13] = count >> 8;
-    t->data_low = d->bounce_phys;
-    t->data_high = d->bounce_phys >> 32;
+    t->data_low = p->bounce_phys;
+    t->data_high = p->bounce_phys >> 32;
     t->count = bytes ? bytes - 1 : 0;
     h->flags = 5 | (write ? 1 << 6 : 0);
     h->prdt_entries = bytes != 0;
@@ -163,25 +228,24 @@ static void fill_command(struct ahci_disk *d, uint8_t command, uint64_t lba,
 }
 
 /* Runs the command in slot 0. After an error the port is started anew. */
-static int run_command(struct ahci_disk *d)
+static int run_command(struct ahci_port *p)
 {
-    volatile uint32_t *port = d->port;
+    volatile uint32_t *port = p->regs;
     int error = wait_clear(port + PX_TFD, TFD_BUSY | TFD_DRQ, TIMEOUT_USECS);
 
     if (!error) {
-        port[PX_IS] = port[PX_IS];
+        port[PX_IS] = port[PX_IS] & IS_DEFINED & ~(uint32_t)IS_PLUG;
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
         port[PX_CI] = 1;
-        error = irq_wait(command_done, (void *)(uintptr_t)port,
-                         TIMEOUT_USECS);
+        error = irq_wait(command_done, p, TIMEOUT_USECS);
     }
     if (!error && ((port[PX_IS] & IS_TASK_FILE_ERROR) ||
                    (port[PX_TFD] & TFD_ERROR)))
         error = -EIO;
-    if (error) {
-        port_stop(port);
-        port_start(port);
-    }
+    if (lost(p))
+        error = -ENODEV;
+    if (error)
+        port_restart(p);
     return error;
 }
 
@@ -192,17 +256,21 @@ static int ahci_move(struct block_device *b, bool write, uint64_t sector,
 {
     struct ahci_disk *d = b->driver;
 
-    fill_command(d, write ? ATA_WRITE_DMA_EXT : ATA_READ_DMA_EXT, sector,
-                 count, count * b->sector_size, write);
-    return run_command(d);
+    if (!d->port || lost(d->port))
+        return -ENODEV;
+    fill_command(d->port, write ? ATA_WRITE_DMA_EXT : ATA_READ_DMA_EXT,
+                 sector, count, count * b->sector_size, write);
+    return run_command(d->port);
 }
 
 static int ahci_flush(struct block_device *b)
 {
     struct ahci_disk *d = b->driver;
 
-    fill_command(d, ATA_FLUSH_EXT, 0, 0, 0, false);
-    return run_command(d);
+    if (!d->port || lost(d->port))
+        return -ENODEV;
+    fill_command(d->port, ATA_FLUSH_EXT, 0, 0, 0, false);
+    return run_command(d->port);
 }
 
 static const struct block_ops ahci_ops = {
@@ -210,54 +278,135 @@ static const struct block_ops ahci_ops = {
     .flush = ahci_flush, .move = ahci_move,
 };
 
-static int identify(struct ahci_disk *d)
-{
-    const uint16_t *id = (const uint16_t *)d->device.bounce;
-    struct block_device *b = &d->device;
-    int error;
+/* --- disks that come and go --- */
 
-    fill_command(d, ATA_IDENTIFY, 0, 0, 512, false);
-    error = run_command(d);
-    if (error)
-        return error;
-    error = ata_read_identity(b, id);
-    if (!error)
-        b->bounce_sectors = BOUNCE_BYTES / b->sector_size;
-    return error;
+static void log_disk(const struct block_device *b, const char *how)
+{
+    klog("%s: %s, %llu MB%s\n", b->name, b->model,
+         (unsigned long long)(b->sectors * b->sector_size >> 20), how);
 }
 
-/* --- probing --- */
+/* The disk that was seen before and is what this one says to be, or a new
+ * place; NULL: there is none left. */
+static struct ahci_disk *place_for(const struct block_device *b,
+                                   const char *identity)
+{
+    struct ahci_disk *d;
+
+    for (d = disks; d < disks + DISKS && d->known; d++)
+        if (!d->port && d->device.sectors == b->sectors &&
+            d->device.sector_size == b->sector_size &&
+            memcmp(d->identity, identity, IDENTITY_BYTES) == 0)
+            return d;
+    return d < disks + DISKS ? d : NULL;
+}
+
+static int make_known(struct ahci_disk *d, const struct block_device *b)
+{
+    d->device = *b;
+    d->device.ops = &ahci_ops;
+    d->device.driver = d;
+    snprintf(d->device.name, sizeof d->device.name, "sata%u",
+             (unsigned)(d - disks));
+    d->known = block_register(&d->device) == 0;
+    return d->known ? 0 : -ENOSPC;
+}
+
+/* A disk has told at this port what it is. */
+static int attach(struct ahci_port *p, const struct block_device *b,
+                  const char *identity)
+{
+    struct ahci_disk *d = place_for(b, identity);
+    bool back = d && d->known;
+
+    if (!d || (!back && make_known(d, b)))
+        return -ENOSPC;
+    memcpy(d->identity, identity, IDENTITY_BYTES);
+    d->device.bounce = p->bounce;
+    d->device.bounce_sectors = BOUNCE_BYTES / b->sector_size;
+    d->device.gone = false;
+    d->port = p;
+    p->disk = d;
+    log_disk(&d->device, back ? ", is back" : "");
+    storage_disk_came(&d->device, back);
+    return 0;
+}
+
+static void detach(struct ahci_port *p)
+{
+    struct ahci_disk *d = p->disk;
+
+    if (!d)
+        return;
+    d->port = NULL;
+    d->device.gone = true;
+    p->disk = NULL;
+    klog("%s: unplugged\n", d->device.name);
+}
+
+static int identify(struct ahci_port *p)
+{
+    const uint16_t *id = (const uint16_t *)p->bounce;
+    char identity[IDENTITY_BYTES];
+    struct block_device b = { 0 };
+    int error;
+
+    fill_command(p, ATA_IDENTIFY, 0, 0, 512, false);
+    error = run_command(p);
+    if (error)
+        return error;
+    error = ata_read_identity(&b, id);
+    if (error)
+        return error;
+    memcpy(identity, &id[10], 20);      /* serial number */
+    memcpy(identity + 20, &id[27], 40); /* model */
+    return attach(p, &b, identity);
+}
+
+/* --- links --- */
 
 /* SStatus: device present and talking; interface active. */
 static bool link_up(volatile uint32_t *port)
 {
-    return (port[PX_SSTS] & 0xf) == 3 && (port[PX_SSTS] >> 8 & 0xf) == 1;
+    return present(port) && (port[PX_SSTS] >> 8 & 0xf) == 1;
+}
+
+static void set_detection(volatile uint32_t *port, uint32_t reset)
+{
+    port[PX_SCTL] = (port[PX_SCTL] & ~SCTL_DETECTION) | SCTL_NO_SLEEP | reset;
+}
+
+/* All at once, since each takes its time: 10.4.2. */
+static void reset_links(struct ahci_port *ports, uint32_t which)
+{
+    for (unsigned i = 0; i < PORTS; i++)
+        if (which & (1u << i))
+            set_detection(ports[i].regs, SCTL_RESET);
+    clock_delay(1000);
+    for (unsigned i = 0; i < PORTS; i++)
+        if (which & (1u << i))
+            set_detection(ports[i].regs, 0);
+    clock_delay(LINK_USECS);
 }
 
 /* A firmware that started from elsewhere leaves ports asleep: those without
- * a link are reset, all at once. */
-static void wake_links(volatile uint32_t *hba)
+ * a link are reset. */
+static void wake_links(struct ahci_port *ports)
 {
     uint32_t asleep = 0;
 
     for (unsigned i = 0; i < PORTS; i++) {
-        volatile uint32_t *port = hba + HBA_PORTS + i * HBA_PORT_WORDS;
+        volatile uint32_t *port = ports[i].regs;
 
-        if (!(hba[HBA_PI] & (1u << i)))
+        if (!port)
             continue;
         port[PX_CMD] |= CMD_SPIN_UP | CMD_POWER_ON;
-        if (link_up(port))
-            continue;
-        port[PX_SCTL] = (port[PX_SCTL] & ~SCTL_DETECTION) | SCTL_RESET;
-        asleep |= 1u << i;
+        set_detection(port, 0);
+        if (!link_up(port))
+            asleep |= 1u << i;
     }
-    if (!asleep)
-        return;
-    clock_delay(1000);
-    for (unsigned i = 0; i < PORTS; i++)
-        if (asleep & (1u << i))
-            hba[HBA_PORTS + i * HBA_PORT_WORDS + PX_SCTL] &= ~SCTL_DETECTION;
-    clock_delay(LINK_USECS);
+    if (asleep)
+        reset_links(ports, asleep);
 }
 
 /* The device's first message, which says what it is, comes only once it may
@@ -270,101 +419,182 @@ static bool has_said_what_it_is(void *arg)
            !(port[PX_TFD] & (TFD_BUSY | TFD_DRQ));
 }
 
-/* 0 once the port may receive; memory that a port without a disk left is
- * taken over. */
-static int port_set_up(struct ahci_disk *d, volatile uint32_t *port)
+/* What was heard of the link is forgotten. */
+static void port_forget(volatile uint32_t *port)
 {
+    port[PX_IE] = 0;
+    port[PX_SERR] = SERR_DEFINED;
+    port[PX_IS] = IS_DEFINED;
+}
+
+/* 0 once the port may receive. */
+static int port_set_up(struct ahci_port *p)
+{
+    volatile uint32_t *port = p->regs;
     uint64_t received;
     int error;
 
-    d->port = port;
-    if (!d->memory) {
-        d->memory = dma_alloc(sizeof *d->memory, &d->memory_phys);
-        d->device.bounce = dma_alloc(BOUNCE_BYTES, &d->bounce_phys);
+    if (!p->memory) {
+        p->memory = dma_alloc(sizeof *p->memory, &p->memory_phys);
+        p->bounce = dma_alloc(BOUNCE_BYTES, &p->bounce_phys);
     }
-    if (!d->memory || !d->device.bounce)
+    if (!p->memory || !p->bounce)
         return -ENOMEM;
     error = port_stop(port);
     if (error)
         return error;
-    received = d->memory_phys + offsetof(struct port_memory, received);
-    port[PX_CLB] = d->memory_phys;
-    port[PX_CLBU] = d->memory_phys >> 32;
+    received = p->memory_phys + offsetof(struct port_memory, received);
+    port[PX_CLB] = p->memory_phys;
+    port[PX_CLBU] = p->memory_phys >> 32;
     port[PX_FB] = received;
     port[PX_FBU] = received >> 32;
+    port_forget(port);
     port[PX_CMD] |= CMD_FIS_RECEIVE;
     return 0;
 }
 
-static int port_init(volatile uint32_t *port)
+/* Takes the disk that has spoken into use; a CD drive is left alone. */
+static int port_take(struct ahci_port *p)
 {
-    struct ahci_disk *d = &disks[disk_count];
-    int error = port_set_up(d, port);
+    int error = has_said_what_it_is((void *)(uintptr_t)p->regs) ? 0
+                                                                : -ETIMEDOUT;
 
-    if (error)
+    if (error || p->regs[PX_SIG] != SIG_ATA) {
+        port_stop(p->regs);
         return error;
-    if (irq_wait(has_said_what_it_is, (void *)(uintptr_t)port, READY_USECS) ||
-        port[PX_SIG] != SIG_ATA)
-        return port_stop(port); /* a CD drive, or nothing of use */
-    port_start(port);
-    d->device.ops = &ahci_ops;
-    d->device.driver = d;
-    snprintf(d->device.name, sizeof d->device.name, "sata%u", disk_count);
-    error = identify(d);
-    if (error)
-        return error;
-    disk_count++;
-    klog("%s: %s, %llu MB\n", d->device.name, d->device.model,
-         (unsigned long long)(d->device.sectors * d->device.sector_size >>
-                              20));
-    return block_register(&d->device);
+    }
+    port_start(p->regs);
+    return identify(p);
 }
 
-/* Waiting polls the registers; the interrupt only ends the processor's
- * sleep, so acknowledging is all there is to do. */
+static void log_unusable(const struct ahci_port *p, int error)
+{
+    if (error)
+        klog("ahci: port %u not usable (error %d)\n", p->number, error);
+}
+
+static bool is_spinning_up(struct ahci_port *p)
+{
+    return !has_said_what_it_is((void *)(uintptr_t)p->regs) && !lost(p) &&
+           clock_usecs() < p->speaks_by;
+}
+
+/* The link was lost, or a new one was found: whatever it was before, what
+ * hangs there now is asked from the beginning. */
+static int port_begin(struct ahci_port *p)
+{
+    int error;
+
+    p->regs[PX_IE] = 0; /* of the reset we know */
+    __atomic_store_n(&p->changed, false, __ATOMIC_RELAXED);
+    detach(p);
+    port_stop(p->regs);
+    reset_links(p - p->number, 1u << p->number);
+    port_forget(p->regs);
+    error = present(p->regs) ? port_set_up(p) : 0;
+    p->speaks_by = clock_usecs() + READY_USECS;
+    return error;
+}
+
+/* The work after a change. A disk that spins up does not stop the machine
+ * meanwhile. */
+static void port_look(struct work *w)
+{
+    struct ahci_port *p = (struct ahci_port *)w;
+    int error = p->changed ? port_begin(p) : 0;
+
+    if (!error && present(p->regs)) {
+        if (is_spinning_up(p))
+            work_post(w, AGAIN_USECS);
+        else
+            error = port_take(p);
+    }
+    log_unusable(p, error);
+    watch(p);
+}
+
+/* --- probing --- */
+
+static void acknowledge(struct ahci_port *p)
+{
+    uint32_t pending = p->regs[PX_IS] & IS_DEFINED;
+
+    if (pending & IS_PLUG) {
+        p->regs[PX_SERR] = SERR_PLUG;
+        __atomic_store_n(&p->changed, true, __ATOMIC_RELAXED);
+        work_post(&p->look, SETTLE_USECS);
+    }
+    if (pending & IS_TASK_FILE_ERROR) /* run_command reads and clears it */
+        p->regs[PX_IE] = 0;
+    p->regs[PX_IS] = pending & ~(uint32_t)IS_TASK_FILE_ERROR;
+}
+
+/* Waiting polls the registers; the interrupt ends the processor's sleep, and
+ * tells of links. */
 static void ahci_interrupt(void *arg)
 {
-    volatile uint32_t *hba = arg;
-    uint32_t pending = hba[HBA_IS];
+    struct controller *c = arg;
+    uint32_t pending = c->hba[HBA_IS];
 
     for (unsigned i = 0; i < PORTS; i++)
-        if (pending & (1u << i)) {
-            volatile uint32_t *port =
-                hba + HBA_PORTS + i * HBA_PORT_WORDS;
-            uint32_t keep = port[PX_IS] & IS_TASK_FILE_ERROR;
+        if ((pending & (1u << i)) && c->ports[i].regs)
+            acknowledge(&c->ports[i]);
+    c->hba[HBA_IS] = pending;
+}
 
-            port[PX_IS] = port[PX_IS] & ~keep;
-            if (keep) /* run_command reads and clears it */
-                port[PX_IE] = 0;
-        }
-    hba[HBA_IS] = pending;
+static void find_ports(struct controller *c, uint64_t bytes)
+{
+    for (unsigned i = 0; i < PORTS; i++) {
+        struct ahci_port *p = &c->ports[i];
+
+        if (!(c->hba[HBA_PI] & (1u << i)) || (0x180 + i * 0x80) > bytes)
+            continue;
+        p->number = i;
+        p->look.run = port_look;
+        p->regs = c->hba + HBA_PORTS + i * HBA_PORT_WORDS;
+        p->regs[PX_IE] = 0;
+    }
+}
+
+/* At the boot, which waits for the disk. */
+static void port_probe(struct ahci_port *p)
+{
+    int error = 0;
+
+    port_forget(p->regs);
+    if (link_up(p->regs))
+        error = port_set_up(p);
+    if (!error && link_up(p->regs)) {
+        (void)irq_wait(has_said_what_it_is, (void *)(uintptr_t)p->regs,
+                       READY_USECS); /* port_take looks again */
+        error = port_take(p);
+    }
+    log_unusable(p, error);
+    watch(p);
 }
 
 static int ahci_probe(struct pci_device *dev)
 {
-    volatile uint32_t *hba;
+    struct controller *c = &controllers[controller_count];
     uint64_t bytes;
 
+    if (controller_count == CONTROLLERS)
+        return -ENOSPC;
+    memset(c, 0, sizeof *c);
     pci_enable(dev);
-    hba = pci_map_bar(dev, 5, &bytes);
-    if (!hba || bytes < 0x100)
+    c->hba = pci_map_bar(dev, 5, &bytes);
+    if (!c->hba || bytes < 0x100)
         return -ENODEV;
-    hba[HBA_GHC] |= GHC_ENABLE;
-    hba[HBA_IS] = hba[HBA_IS];
-    pci_route_irq(dev, ahci_interrupt, (void *)(uintptr_t)hba, NULL);
-    wake_links(hba);
-    for (unsigned i = 0; i < PORTS && disk_count < PORTS; i++) {
-        volatile uint32_t *port = hba + HBA_PORTS + i * HBA_PORT_WORDS;
-
-        if ((hba[HBA_PI] & (1u << i)) && (0x180 + i * 0x80) <= bytes &&
-            link_up(port)) {
-            int error = port_init(port);
-
-            if (error)
-                klog("ahci: port %u not usable (error %d)\n", i, error);
-        }
-    }
-    hba[HBA_GHC] |= GHC_INTERRUPTS;
+    controller_count++; /* the interrupt's from here on */
+    c->hba[HBA_GHC] |= GHC_ENABLE;
+    find_ports(c, bytes);
+    c->hba[HBA_IS] = c->hba[HBA_IS];
+    pci_route_irq(dev, ahci_interrupt, c, NULL);
+    wake_links(c->ports);
+    for (unsigned i = 0; i < PORTS; i++)
+        if (c->ports[i].regs)
+            port_probe(&c->ports[i]);
+    c->hba[HBA_GHC] |= GHC_INTERRUPTS;
     return 0;
 }
 

@@ -41,6 +41,8 @@ UNIT_EXTRA_test_grow := kernel/grow.c kernel/gpt.c kernel/partition.c \
   kernel/store.c drivers/block.c
 UNIT_EXTRA_test_partition := kernel/partition.c drivers/block.c
 
+UNIT_NO_VM += test_ahci
+UNIT_EXTRA_test_ahci := drivers/ata.c drivers/block.c kernel/work.c
 UNIT_NO_VM += test_virtio test_virtio_input test_pixels test_edid test_modes
 UNIT_NO_VM += test_display test_virtio_gpu test_vbe test_vmmouse
 UNIT_EXTRA_test_vmmouse := drivers/input.c drivers/keymap.c kernel/work.c
@@ -59,6 +61,7 @@ UNIT_EXTRA_test_virtio_input := drivers/input.c drivers/keymap.c \
 $(foreach t,$(UNIT),$(eval $(T)/$(t): $(UNIT_EXTRA_$(t))))
 $(T)/test_ir $(T)/test_ir_passes $(T)/test_ir_emit: tests/unit/tiny_graph.h
 $(T)/test_vmm: kernel/vmm.c
+$(T)/test_ahci: drivers/ahci.c
 $(T)/test_virtio: drivers/virtio.c
 $(T)/test_virtio_gpu: drivers/virtio_gpu.c tests/unit/virtio_fake.h
 $(T)/test_vbe: drivers/vbe.c
