@@ -15,6 +15,8 @@ times what the interpreter may take.
 import difflib
 import os
 import random
+import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -253,14 +255,19 @@ class Program:
 
 
 def run(vm, image, options, path, longest=LONGEST):
-    """Status and output; None: it takes too long to be of use."""
+    """Status and output; None: it takes too long to be of use. What counts is
+    the processor's time: others may use the machine."""
     try:
         done = subprocess.run(
             [vm, "--headless"] + options + [image, "filein", WALK, path,
                                            "quit"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, timeout=longest)
+            stderr=subprocess.STDOUT, timeout=20 * longest,
+            preexec_fn=lambda: resource.setrlimit(
+                resource.RLIMIT_CPU, (longest, longest + 1)))
     except subprocess.TimeoutExpired:
+        return None
+    if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
         return None
     return done.returncode, done.stdout
 
