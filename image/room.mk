@@ -36,13 +36,37 @@ $(BUILD)/cold.image: $(BUILD)/imagebuilder $(IMAGE_SRC) $(GEN_SRC) \
 	$(call say,IMAGE,$@)
 	$(Q)$(BUILD)/imagebuilder image/src $@ $(BUILD)/gen
 
+LOAD_WARM := eval "TonelReader loadOrder: 'sources/load.order'" \
+  eval "Font prerender"
+
 $(BUILD)/aerostat.image: $(BUILD)/cold.image $(BUILD)/aerostat
 	$(call say,IMAGE,$@)
 	$(Q)ln -sfn $(abspath image) $(BUILD)/sources
 	$(Q)cd $(BUILD) && ./aerostat --headless --jit=1 cold.image \
-	  eval "TonelReader loadOrder: 'sources/load.order'" \
-	  eval "Font prerender" save aerostat.image > aerostat.image.log || \
+	  $(LOAD_WARM) save aerostat.image > aerostat.image.log || \
 	  { cat aerostat.image.log; rm -f aerostat.image; false; }
+
+# The same without some packages, for whoever ships an application: sources and
+# load.order are a tree of links in which they are missing.
+WITHOUT ?= Hardware Tools-Hardware Hardware-Tests Installer Installer-Tests
+DEPLOYMENT := $(BUILD)/deployment
+
+deployment: $(BUILD)/aerostat $(BUILD)/imagebuilder $(GEN_SRC)
+deployment: ## build/deployment.image, without the packages WITHOUT='...'
+	$(call say,IMAGE,$(DEPLOYMENT).image)
+	$(Q)rm -rf $(DEPLOYMENT) && mkdir -p $(DEPLOYMENT)/sources/src
+	$(Q)ln -s $(abspath $(filter-out $(WITHOUT:%=image/src/%), \
+	  $(wildcard image/src/*))) $(DEPLOYMENT)/sources/src
+	$(Q)awk -v without="$(WITHOUT)" \
+	  'BEGIN { n = split(without, w); while (n) out[w[n--]] } !($$2 in out)' \
+	  image/load.order > $(DEPLOYMENT)/sources/load.order
+	$(Q)$(BUILD)/imagebuilder $(DEPLOYMENT)/sources/src \
+	  $(DEPLOYMENT)/cold.image $(BUILD)/gen
+	$(Q)ln -s $(abspath $(BUILD)/aerostat) $(DEPLOYMENT)/aerostat
+	$(Q)cd $(DEPLOYMENT) && ./aerostat --headless --jit=1 cold.image \
+	  $(LOAD_WARM) save aerostat.image > log || { cat log; false; }
+	$(Q)mv $(DEPLOYMENT)/aerostat.image $(DEPLOYMENT).image
+.PHONY: deployment
 
 image-check: $(BUILD)/imagebuilder $(GEN_SRC) ## compile all Smalltalk sources, report errors
 	$(Q)$(BUILD)/imagebuilder --check image/src $(BUILD)/gen
