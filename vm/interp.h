@@ -149,6 +149,8 @@ void vm_finish_primitive(struct vm *vm, cached_primitive p, int argc, int r);
  * *argc and the stack may change, and objects may move. */
 struct cache_entry *vm_find_method(struct vm *vm, oop selector, oop class,
                                    int *argc);
+/* What the dictionaries say now, past the cache; 0: not found. */
+oop vm_look_up(struct vm *vm, oop selector, oop class);
 /* Plain lookup, no side effects but the cache; NULL: not found. */
 struct cache_entry *vm_lookup(struct vm *vm, oop selector, oop class);
 /* The same in the class of `receiver`. */

@@ -223,6 +223,13 @@ static oop find_in_chain(struct vm *vm, oop selector, oop class, oop *no_dict)
     return 0;
 }
 
+oop vm_look_up(struct vm *vm, oop selector, oop class)
+{
+    oop no_dict;
+
+    return find_in_chain(vm, selector, class, &no_dict);
+}
+
 static struct cache_entry *cache_fill(struct vm *vm, oop selector,
                                       uint64_t index, oop method)
 {

@@ -55,12 +55,14 @@ static struct optimised *tables(void)
           .fields = 4 },
     };
     const struct deopt_place places[] = { { 0, 0, 2, 1 }, { 0, 0, 2, 1 } };
+    const struct dependency dependency = { call_selector, vm->heap.nil,
+                                           inner };
 
     o->frames = copy(frames, sizeof frames);
     o->objects = copy(objects, sizeof objects);
     o->places = copy(places, sizeof places);
     o->wheres = copy(wheres, sizeof wheres);
-    o->dependencies = copy(&call_selector, sizeof call_selector);
+    o->dependencies = copy(&dependency, sizeof dependency);
     o->num_dependencies = 1;
     o->raw_slots = RAW;
     o->oop_slots = OOPS;

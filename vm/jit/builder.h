@@ -174,7 +174,8 @@ void build_send(struct builder *b);  /* of any kind, but special ones */
 void build_ordinary_send(struct builder *b, oop selector, unsigned argc);
 void real_send(struct builder *b, oop selector, unsigned argc,
                oop super_class);
-void add_dependency(struct builder *b, oop selector);
+/* The graph takes it for granted that the lookup finds the method. */
+void add_dependency(struct builder *b, oop selector, oop class, oop method);
 
 /* --- ir_prims.c --- */
 

@@ -75,13 +75,18 @@ struct deopt_place {        /* one for each point, in the same order */
     uint16_t num_frames, num_objects;
 };
 
+/* A lookup whose answer was taken for granted: where it begins. */
+struct dependency {
+    oop selector, class, method;
+};
+
 /* What a piece of optimised code has beside its points; its own memory. */
 struct optimised {
     struct deopt_place *places;
     struct deopt_frame *frames;
     struct deopt_object *objects;
     struct where *wheres;
-    oop *dependencies;      /* selectors */
+    struct dependency *dependencies;
     unsigned num_dependencies;
     uint32_t entered_at;    /* bytecode of the loop it is entered in; 0 */
     uint8_t *loop_entry;    /* where a plain frame is taken over */

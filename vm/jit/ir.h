@@ -39,6 +39,7 @@
  */
 #pragma once
 
+#include "vm/jit/deopt.h"
 #include "vm/jit/jit_private.h"
 
 /* What a value is in machine terms. A REP_OOP may be in any slot that the
@@ -208,12 +209,6 @@ struct ir_block {
     struct ir_node *first, *last;
 };
 
-/* A send whose method was taken for granted: when lookups of the selector
- * change, the code goes. */
-struct ir_dependency {
-    oop selector;
-};
-
 struct ir_graph {
     struct vm *vm;
     oop method;
@@ -226,7 +221,7 @@ struct ir_graph {
     struct ir_block **blocks;
     unsigned num_blocks, blocks_room;
     struct ir_block *entry;
-    struct ir_dependency *dependencies;
+    struct dependency *dependencies;
     unsigned num_dependencies, dependencies_room;
     struct ir_chunk *chunks;  /* the arena */
     bool failed;              /* no memory, or too large: give up */

@@ -367,27 +367,16 @@ static void list(const struct emitter *e)
 
 static bool copy_dependencies(const struct ir_graph *g, struct optimised *o)
 {
-    unsigned i;
+    size_t bytes = g->num_dependencies * sizeof *o->dependencies;
 
-    if (!g->num_dependencies)
+    if (!bytes)
         return true;
-    o->dependencies = malloc(g->num_dependencies * sizeof *o->dependencies);
+    o->dependencies = malloc(bytes);
     if (!o->dependencies)
         return false;
     o->num_dependencies = g->num_dependencies;
-    for (i = 0; i < g->num_dependencies; i++)
-        o->dependencies[i] = g->dependencies[i].selector;
+    memcpy(o->dependencies, g->dependencies, bytes);
     return true;
-}
-
-static bool pool_is_young(const struct emitter *e)
-{
-    const struct constant *c;
-
-    for (c = e->pool; c; c = c->next)
-        if (heap_is_young(&e->vm->heap, c->word))
-            return true;
-    return false;
 }
 
 /* The code's tables are the emitter's. */
@@ -410,7 +399,6 @@ static struct jit_code *finish_code(struct emitter *e, uint8_t *base)
     c->pool = (oop *)(void *)(e->a.out + e->a.used) - e->pool_count;
     c->num_points = e->num_points;
     c->points = e->points;
-    c->young = pool_is_young(e);
     c->optimised = o;
     o->places = e->places;
     o->frames = e->frames;

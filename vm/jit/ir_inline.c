@@ -22,14 +22,15 @@ struct callee {
     uint64_t key;
 };
 
-void add_dependency(struct builder *b, oop selector)
+void add_dependency(struct builder *b, oop selector, oop class, oop method)
 {
     struct ir_graph *g = b->g;
     unsigned i, room = g->dependencies_room ? 2 * g->dependencies_room : 16;
-    struct ir_dependency *more;
+    struct dependency *more;
 
     for (i = 0; i < g->num_dependencies; i++)
-        if (g->dependencies[i].selector == selector)
+        if (g->dependencies[i].selector == selector &&
+            g->dependencies[i].class == class)
             return;
     if (g->num_dependencies == g->dependencies_room) {
         more = ir_take(g, room * sizeof *more);
@@ -40,7 +41,8 @@ void add_dependency(struct builder *b, oop selector)
         g->dependencies = more;
         g->dependencies_room = room;
     }
-    g->dependencies[g->num_dependencies++].selector = selector;
+    g->dependencies[g->num_dependencies++] =
+        (struct dependency){ selector, class, method };
 }
 
 /* --- sends that are sends --- */
@@ -358,7 +360,10 @@ static unsigned choose_cases(struct builder *b, const struct send_feedback *f,
                             f->cases[i].class_index, i);
         if (find_method(b, selector, class) != f->cases[i].method)
             callees[i].how = AS_SEND;
-        good += callees[i].how != AS_SEND;
+        if (callees[i].how == AS_SEND)
+            continue;
+        add_dependency(b, selector, class, f->cases[i].method);
+        good++;
     }
     return good;
 }
@@ -388,7 +393,6 @@ static void send_by_feedback(struct builder *b, oop selector, unsigned argc)
         real_send(b, selector, argc, 0);
         return;
     }
-    add_dependency(b, selector);
     inline_cases(b, &f, callees, selector, argc, failed);
 }
 
@@ -396,17 +400,16 @@ void build_ordinary_send(struct builder *b, oop selector, unsigned argc)
 {
     uint32_t class_index = known_class(operand(b, argc));
     struct callee c;
-    oop method;
+    oop class;
 
     if (!class_index) {
         send_by_feedback(b, selector, argc);
         return;
     }
-    method = find_method(b, selector,
-                         heap_class_at(&b->vm->heap, class_index));
-    c = choose(b, method, argc, class_index, 0);
+    class = heap_class_at(&b->vm->heap, class_index);
+    c = choose(b, find_method(b, selector, class), argc, class_index, 0);
     if (c.how != AS_SEND)
-        add_dependency(b, selector);
+        add_dependency(b, selector, class, c.method);
     inline_or_send(b, &c, selector, argc);
 }
 
@@ -443,7 +446,7 @@ static void build_super(struct builder *b, oop selector)
 {
     const struct heap *h = &b->vm->heap;
     struct callee c;
-    oop class;
+    oop class, above;
 
     state_before(b); /* with the class */
     class = b->op.kind == OP_SUPER_ABOVE
@@ -453,14 +456,14 @@ static void build_super(struct builder *b, oop selector)
         b->g->failed = true;
         return;
     }
-    c = choose(b, find_method(b, selector,
-                              heap_follow(slot(class, CLASS_SUPERCLASS))),
-               b->op.n, known_class(operand(b, b->op.n)), 0);
+    above = heap_follow(slot(class, CLASS_SUPERCLASS));
+    c = choose(b, find_method(b, selector, above), b->op.n,
+               known_class(operand(b, b->op.n)), 0);
     if (c.how == AS_PRIMITIVE || (c.how == AS_QUICK &&
                                   !known_class(operand(b, b->op.n))))
         c.how = AS_SEND;
     if (c.how != AS_SEND)
-        add_dependency(b, selector);
+        add_dependency(b, selector, above, c.method);
     if (!inline_callee(b, &c, b->op.n) && !b->g->failed)
         real_send(b, selector, b->op.n, class);
 }

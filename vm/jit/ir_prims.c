@@ -314,24 +314,24 @@ static struct ir_node *class_of(struct builder *b, struct ir_node *x)
 static bool build_element(struct builder *b, unsigned argc)
 {
     struct ir_node *receiver = operand(b, argc), *n;
-    oop method = b->scope->method, table_of_special =
-        heap_special(&b->vm->heap, SPL_SPECIAL_SELECTORS);
+    oop special = heap_special(&b->vm->heap, SPL_SPECIAL_SELECTORS);
+    oop selector = heap_follow(slot(special, 2u * b->op.index));
+    oop array = heap_class_at(&b->vm->heap, CLS_ARRAY);
     struct send_feedback f;
 
     if (receiver->op == IR_OBJECT || !jit_array_access_is_primitive(b->vm))
         return false;
     if (known_class(receiver) != CLS_ARRAY) {
-        feedback_of_send(b->vm, method, b->at, &f);
+        feedback_of_send(b->vm, b->scope->method, b->at, &f);
         if (known_class(receiver) || f.seen != SEEN_NOTHING ||
-            feedback_failed(b->vm, method, b->at))
+            feedback_failed(b->vm, b->scope->method, b->at))
             return false;
         guard_class(b, receiver, CLS_ARRAY);
     }
     n = build_primitive(b, argc == 1 ? prim_at : prim_at_put, argc);
     if (!n)
         return false;
-    add_dependency(b, heap_follow(slot(table_of_special,
-                                       2u * b->op.index)));
+    add_dependency(b, selector, array, vm_look_up(b->vm, selector, array));
     b->env.depth -= argc + 1;
     push(b, n);
     return true;

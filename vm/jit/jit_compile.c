@@ -622,16 +622,6 @@ static bool emit_code(struct compiler *c, uint8_t *base, uint32_t room,
     return !c->failed && !c->a.full;
 }
 
-static bool pool_is_young(const struct compiler *c)
-{
-    unsigned i;
-
-    for (i = 0; i < c->pool_count; i++)
-        if (heap_is_young(&c->vm->heap, c->pool[i].oop))
-            return true;
-    return false;
-}
-
 static void finish(struct compiler *c, struct jit_code *code, uint8_t *base,
                    uint32_t entry)
 {
@@ -645,7 +635,6 @@ static void finish(struct compiler *c, struct jit_code *code, uint8_t *base,
     code->num_points = c->num_points;
     c->points = NULL;
     code->copied = c->copied;
-    code->young = pool_is_young(c);
     tier2_count(c->vm, code);
     zone_end(c->vm, base + c->a.used);
     c->j->stats.compiled++;
@@ -715,7 +704,6 @@ struct jit_code *jit_compile(struct vm *vm, oop method, uint32_t start,
     if (!done) {
         code->kind = CODE_REFUSED;
         code->base = j->exec + j->used;
-        code->young = heap_is_young(&vm->heap, method);
         j->stats.refused++;
     }
     j->stats.compile_usecs += plat_usecs() - began;

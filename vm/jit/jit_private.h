@@ -142,6 +142,8 @@ struct jit {
     unsigned num_optimised;  /* pieces of the second tier, forgotten ones too */
     bool array_access_inlined; /* code counts on Array's at: and at:put: */
     uint64_t epoch;          /* counts flushes */
+    int64_t credit;          /* tier2.c: for compiling */
+    uint64_t credited_at;
     struct jit_stats {
         uint64_t compiled, refused, flushes, forgotten, loops, taken_over;
         uint64_t misses, links, pics, megamorphic, unlinks, code_bytes;
@@ -184,6 +186,8 @@ struct jit_code *zone_find(struct vm *vm, oop method, uint32_t start);
 struct jit_code *zone_find_loop(struct vm *vm, oop method, uint32_t at);
 /* Nobody finds it any more; frames that run it finish in it. */
 void zone_hide(struct vm *vm, struct jit_code *code);
+/* ... there are none: it refers to nothing any more. */
+void zone_empty(struct vm *vm, struct jit_code *code);
 
 /* --- jit_decode.c --- */
 

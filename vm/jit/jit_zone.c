@@ -113,6 +113,23 @@ static void enter_bucket(struct jit *j, struct jit_code *c)
     *b = c;
 }
 
+static bool is_young_code(struct vm *vm, const struct jit_code *c)
+{
+    const struct optimised *o = c->optimised;
+    const struct heap *h = &vm->heap;
+    unsigned i;
+
+    for (i = 0; o && i < o->num_dependencies; i++)
+        if (heap_is_young(h, o->dependencies[i].selector) ||
+            heap_is_young(h, o->dependencies[i].class) ||
+            heap_is_young(h, o->dependencies[i].method))
+            return true;
+    for (i = 0; i < c->pool_count; i++)
+        if (heap_is_young(h, c->pool[i]))
+            return true;
+    return heap_is_young(h, c->method);
+}
+
 bool zone_add(struct vm *vm, struct jit_code *c)
 {
     struct jit *j = vm->jit;
@@ -126,6 +143,7 @@ bool zone_add(struct vm *vm, struct jit_code *c)
         j->codes = codes;
         j->codes_room = room;
     }
+    c->young = is_young_code(vm, c);
     j->codes[j->num_codes++] = c;
     enter_bucket(j, c);
     return true;
@@ -221,6 +239,18 @@ void zone_hide(struct vm *vm, struct jit_code *c)
     c->forgotten = true;
 }
 
+/* Code that nothing can run any more: it keeps its place until the next
+ * flush. */
+void zone_empty(struct vm *vm, struct jit_code *c)
+{
+    if (!c->forgotten)
+        zone_hide(vm, c);
+    c->method = vm->heap.nil;
+    c->pool_count = c->num_points = 0;
+    if (c->optimised)
+        c->optimised->num_dependencies = 0;
+}
+
 /* Frames that run the code finish in it: it stays until the next flush, found
  * by nobody. */
 void jit_forget(struct vm *vm, oop method)
@@ -261,28 +291,19 @@ void jit_changed(struct vm *vm, oop method)
 
 /* --- the collector --- */
 
-static bool is_young_code(struct vm *vm, struct jit_code *c)
-{
-    const struct optimised *o = c->optimised;
-    unsigned i;
-
-    for (i = 0; o && i < o->num_dependencies; i++)
-        if (heap_is_young(&vm->heap, o->dependencies[i]))
-            return true;
-    for (i = 0; i < c->pool_count; i++)
-        if (heap_is_young(&vm->heap, c->pool[i]))
-            return true;
-    return heap_is_young(&vm->heap, c->method);
-}
-
 static void visit_code(struct vm *vm, struct jit_code *c, heap_visitor visit)
 {
     const struct optimised *o = c->optimised;
     oop old = c->method;
     unsigned i;
 
-    for (i = 0; o && i < o->num_dependencies; i++)
-        o->dependencies[i] = visit(&vm->heap, o->dependencies[i]);
+    for (i = 0; o && i < o->num_dependencies; i++) {
+        struct dependency *d = &o->dependencies[i];
+
+        d->selector = visit(&vm->heap, d->selector);
+        d->class = visit(&vm->heap, d->class);
+        d->method = visit(&vm->heap, d->method);
+    }
     for (i = 0; i < c->pool_count; i++)
         c->pool[i] = visit(&vm->heap, c->pool[i]);
     if (c->kind == CODE_PIC)
@@ -321,23 +342,14 @@ static bool code_is_alive(struct vm *vm, const struct jit_code *c)
     unsigned i;
 
     for (i = 0; o && i < o->num_dependencies; i++)
-        if (!heap_is_alive(&vm->heap, o->dependencies[i]))
+        if (!heap_is_alive(&vm->heap, o->dependencies[i].selector) ||
+            !heap_is_alive(&vm->heap, o->dependencies[i].class) ||
+            !heap_is_alive(&vm->heap, o->dependencies[i].method))
             return false;
     for (i = 0; i < c->pool_count; i++)
         if (!heap_is_alive(&vm->heap, c->pool[i]))
             return false;
     return c->kind == CODE_PIC || heap_is_alive(&vm->heap, c->method);
-}
-
-/* Code that nothing can run any more needs not be right. */
-static void empty_code(struct vm *vm, struct jit_code *c)
-{
-    unsigned i;
-
-    zone_hide(vm, c);
-    c->method = vm->heap.nil;
-    for (i = 0; i < c->pool_count; i++)
-        c->pool[i] = vm->heap.nil;
 }
 
 bool jit_is_alive(struct vm *vm)
@@ -352,7 +364,7 @@ bool jit_is_alive(struct vm *vm)
             continue;
         if (!heap_is_alive(&vm->heap, c->method) &&
             !c->optimised && (c->forgotten || c->kind == CODE_REFUSED))
-            empty_code(vm, c);
+            zone_empty(vm, c);
         else
             return false;
     }

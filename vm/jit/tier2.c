@@ -42,6 +42,27 @@ void tier2_count(struct vm *vm, struct jit_code *code)
     code->loops_left = LOOPS_PER_CALL * calls_wanted(vm);
 }
 
+/*
+ * Compiling may take a share of the time that goes by: what runs briefly is
+ * not to wait for code that it has no use for. The credit is in microseconds
+ * of running, each spent on compiling takes as many as SHARE. It is not saved
+ * up for long, but a piece may be had on debt. Whoever says how many calls
+ * are wanted gets the code then.
+ */
+enum { SHARE = 8, CREDIT_LIMIT = 8000 };
+
+static bool can_afford(struct vm *vm)
+{
+    struct jit *j = vm->jit;
+    uint64_t now = plat_usecs(), ran = now - j->credited_at;
+
+    j->credited_at = now;
+    j->credit += ran < CREDIT_LIMIT ? (int64_t)ran : CREDIT_LIMIT;
+    if (j->credit > CREDIT_LIMIT)
+        j->credit = CREDIT_LIMIT;
+    return j->credit > 0 || vm->options.jit_threshold2 >= 0;
+}
+
 static uint8_t *tries_of(struct vm *vm, oop method, uint32_t entered_at)
 {
     return &vm->jit->tries[code_place(method, entered_at) & (TRIES - 1)];
@@ -94,25 +115,25 @@ static void free_unowned(struct jit_code *code)
     free(code);
 }
 
-/* Every new method is told of, so most have to be known as harmless at once:
- * those in a pool have a byte. */
-static uint8_t *in_pool_byte(const struct vm *vm, oop method)
+/* Every new method and its selector are told of, so most have to be known as
+ * harmless at once: those that code depends on have a byte. */
+static uint8_t *in_pool_byte(const struct vm *vm, oop o)
 {
-    return &vm->jit->in_pools[(method >> 4 ^ method >> 18) & (IN_POOLS - 1)];
+    return &vm->jit->in_pools[(o >> 4 ^ o >> 18) & (IN_POOLS - 1)];
 }
 
 void tier2_note_pool(struct vm *vm, const struct jit_code *code)
 {
+    const struct optimised *o = code->optimised;
     unsigned i;
 
     for (i = 0; i < code->pool_count; i++)
         if (is_code(code->pool[i]))
             *in_pool_byte(vm, code->pool[i]) = 1;
-}
-
-static bool may_be_inlined(const struct vm *vm, oop method)
-{
-    return is_code(method) && *in_pool_byte(vm, method);
+    for (i = 0; i < o->num_dependencies; i++) {
+        *in_pool_byte(vm, o->dependencies[i].selector) = 1;
+        *in_pool_byte(vm, o->dependencies[i].method) = 1;
+    }
 }
 
 bool tier2_add(struct vm *vm, struct jit_code *code)
@@ -129,7 +150,7 @@ struct jit_code *tier2_compile(struct vm *vm, oop method, oop closure,
 {
     struct jit *j = vm->jit;
     uint8_t *tries = tries_of(vm, method, entered_at);
-    uint64_t began = plat_usecs();
+    uint64_t began = plat_usecs(), took;
     struct jit_code *code;
     bool refused;
 
@@ -141,7 +162,9 @@ struct jit_code *tier2_compile(struct vm *vm, oop method, oop closure,
         free_unowned(code);
         code = NULL;
     }
-    j->stats.optimise_usecs += plat_usecs() - began;
+    took = plat_usecs() - began;
+    j->stats.optimise_usecs += took;
+    j->credit -= SHARE * (int64_t)took;
     if (code) {
         j->stats.optimised++;
     } else if (refused) {
@@ -186,6 +209,10 @@ static void hot_call(struct vm *vm)
     code->calls_left = INT64_MAX;
     if (code->other || code->forgotten)
         return;
+    if (!can_afford(vm)) {
+        code->calls_left = calls_wanted(vm) / 4;
+        return;
+    }
     better = tier2_compile(vm, code->method, vm->fp[FRAME_CLOSURE], 0);
     if (better)
         install(vm, code, better);
@@ -196,7 +223,7 @@ static struct jit_code *code_of_loop(struct vm *vm, struct jit_code *code,
 {
     struct jit_code *c = zone_find_loop(vm, code->method, entered_at);
 
-    if (!c && !code->forgotten)
+    if (!c && !code->forgotten && can_afford(vm))
         c = tier2_compile(vm, code->method, vm->fp[FRAME_CLOSURE],
                           entered_at);
     return c;
@@ -275,31 +302,53 @@ void tier2_left(struct vm *vm, struct jit_code *code)
     forget(vm, code);
 }
 
-static bool depends_on(const struct jit_code *c, oop selector)
+/* Does a lookup of the selector find another method now? */
+static bool is_misled(struct vm *vm, const struct jit_code *c, oop selector)
 {
+    const struct dependency *d = c->optimised->dependencies;
     unsigned i;
 
-    for (i = 0; i < c->optimised->num_dependencies; i++)
-        if (c->optimised->dependencies[i] == selector)
+    for (i = 0; i < c->optimised->num_dependencies; i++, d++)
+        if (d->selector == selector &&
+            vm_look_up(vm, selector, d->class) != d->method)
             return true;
     return false;
 }
 
-static bool has_inlined(const struct jit_code *c, oop method)
+static bool has_inlined(struct vm *vm, const struct jit_code *c, oop method)
 {
+    const struct optimised *o = c->optimised;
     unsigned i;
 
     for (i = 0; i < c->pool_count; i++)
         if (c->pool[i] == method)
             return true;
+    for (i = 0; i < o->num_dependencies; i++)
+        if (o->dependencies[i].method == method)
+            return true;
     return false;
 }
 
-static bool always(const struct jit_code *c, oop o) { return true; }
+static bool always(struct vm *vm, const struct jit_code *c, oop o)
+{
+    return true;
+}
+
+/* No frame runs it any more. */
+static void empty_forgotten(struct vm *vm)
+{
+    struct jit *j = vm->jit;
+    unsigned i;
+
+    for (i = 0; i < j->num_codes; i++)
+        if (j->codes[i]->optimised && j->codes[i]->forgotten)
+            zone_empty(vm, j->codes[i]);
+}
 
 /* Forgotten code too may still run somewhere. */
 static void forget_where(struct vm *vm,
-                         bool (*is_wrong)(const struct jit_code *c, oop o),
+                         bool (*is_wrong)(struct vm *vm,
+                                          const struct jit_code *c, oop o),
                          oop o)
 {
     struct jit *j = vm->jit;
@@ -311,23 +360,27 @@ static void forget_where(struct vm *vm,
     for (i = 0; i < j->num_codes; i++) {
         struct jit_code *c = j->codes[i];
 
-        if (!c->optimised || !is_wrong(c, o))
+        if (!c->optimised || !is_wrong(vm, c, o))
             continue;
         forget(vm, c);
         found = true;
     }
-    if (found && !deopt_all(vm))
+    if (!found)
+        return;
+    if (!deopt_all(vm))
         plat_panic("no memory to leave optimised code");
+    empty_forgotten(vm);
 }
 
 void tier2_forget_selector(struct vm *vm, oop selector)
 {
-    forget_where(vm, depends_on, selector);
+    if (vm->jit && *in_pool_byte(vm, selector))
+        forget_where(vm, is_misled, selector);
 }
 
 void tier2_forget_method(struct vm *vm, oop method)
 {
-    if (vm->jit && may_be_inlined(vm, method))
+    if (vm->jit && *in_pool_byte(vm, method))
         forget_where(vm, has_inlined, method);
 }
 
