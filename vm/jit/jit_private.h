@@ -35,6 +35,7 @@ enum {
     FAILED_PLACES = 1 << 14,
     TRIES = 1 << 12,
     IN_POOLS = 1 << 14,
+    LINKED = 1 << 13,
     /* Activations before a method is compiled. With fewer, an emulated
      * machine takes twice as long to its desktop: what runs a dozen times
      * while it starts is not worth translating twice. */
@@ -139,6 +140,7 @@ struct jit {
     uint8_t failed[FAILED_PLACES];
     uint8_t tries[TRIES];    /* to optimise */
     uint8_t in_pools[IN_POOLS]; /* by address: methods in optimised code */
+    uint8_t linked[LINKED];  /* by hash: selectors whose sends are linked */
     unsigned num_optimised;  /* pieces of the second tier, forgotten ones too */
     bool array_access_inlined; /* code counts on Array's at: and at:put: */
     uint64_t epoch;          /* counts flushes */
@@ -285,6 +287,11 @@ bool frames_count(struct vm *vm, oop method);
 /* Are at: and at:put: of Array the methods that machine code takes them for?
  * It is thrown away when that changes. */
 bool jit_array_access_is_primitive(struct vm *vm);
+/* False: it has been thrown away for that. */
+bool send_check_arrays(struct vm *vm);
+/* Nothing calls the code of a method any more; the method cache is the
+ * caller's business. */
+void send_unlink_code(struct jit *j, const struct jit_code *code);
 
 uint8_t *jit_miss(struct vm *vm);
 uint8_t *jit_super_above(struct vm *vm, oop class);

@@ -54,6 +54,19 @@ static uint32_t selector_hash(oop selector)
 
 /* --- unlinking --- */
 
+/* New methods come by the thousand: most of their selectors have no send. */
+static uint8_t *linked_byte(struct jit *j, uint32_t hash)
+{
+    return &j->linked[hash & (LINKED - 1)];
+}
+
+static void unlink_point(struct jit *j, const struct jit_code *c,
+                         struct point *p)
+{
+    set_site(j, c->base + p->native, j->stubs.miss, 0);
+    p->hash = 0;
+}
+
 static void unlink_points(struct jit *j, struct jit_code *c, uint32_t hash)
 {
     unsigned i;
@@ -61,11 +74,54 @@ static void unlink_points(struct jit *j, struct jit_code *c, uint32_t hash)
     for (i = 0; i < c->num_points; i++) {
         struct point *p = &c->points[i];
 
-        if (!p->hash || (hash && p->hash != hash))
-            continue;
-        set_site(j, c->base + p->native, j->stubs.miss, 0);
-        p->hash = 0;
+        if (p->hash && (!hash || p->hash == hash))
+            unlink_point(j, c, p);
     }
+}
+
+static bool lies_in(const uint8_t *target, const struct jit_code *c)
+{
+    return target >= c->base && target < c->base + c->bytes;
+}
+
+/* Sends that call the code. */
+static void unlink_target(struct jit *j, const struct jit_code *target)
+{
+    unsigned i, k;
+
+    for (i = 0; i < j->num_codes; i++) {
+        const struct jit_code *c = j->codes[i];
+
+        for (k = 0; k < c->num_points; k++) {
+            struct point *p = &c->points[k];
+
+            if (p->hash &&
+                lies_in(send_site_target(c->base + p->native), target))
+                unlink_point(j, c, p);
+        }
+    }
+}
+
+static bool has_case(const struct jit_code *pic, const struct jit_code *target)
+{
+    unsigned i;
+    uint32_t tag;
+
+    for (i = 0; i < pic->cases; i++)
+        if (lies_in(send_pic_case(pic, i, &tag), target))
+            return true;
+    return false;
+}
+
+void send_unlink_code(struct jit *j, const struct jit_code *code)
+{
+    unsigned i;
+
+    unlink_target(j, code);
+    for (i = 0; i < j->num_codes; i++)
+        if (has_case(j->codes[i], code))
+            unlink_target(j, j->codes[i]);
+    j->stats.unlinks++;
 }
 
 static bool is_array_primitive(struct vm *vm, unsigned special, prim_fn *p)
@@ -90,6 +146,17 @@ bool jit_array_access_is_primitive(struct vm *vm)
     return true;
 }
 
+bool send_check_arrays(struct vm *vm)
+{
+    struct jit *j = vm->jit;
+
+    if (!j->array_access_inlined || jit_array_access_is_primitive(vm))
+        return true;
+    j->array_access_inlined = false;
+    jit_flush(vm);
+    return false;
+}
+
 static void unlink_sends(struct vm *vm, uint32_t hash)
 {
     struct jit *j = vm->jit;
@@ -99,11 +166,8 @@ static void unlink_sends(struct vm *vm, uint32_t hash)
         return;
     if (!hash)
         tier2_forget_all(vm);
-    if (j->array_access_inlined && !jit_array_access_is_primitive(vm)) {
-        j->array_access_inlined = false;
-        jit_flush(vm);
+    if (!send_check_arrays(vm) || (hash && !*linked_byte(j, hash)))
         return;
-    }
     for (i = 0; i < j->num_codes; i++)
         if (j->codes[i]->num_points)
             unlink_points(j, j->codes[i], hash);
@@ -305,6 +369,7 @@ static void link_send(struct vm *vm, uint8_t *site, struct point *p,
             pic_add(vm, now, tag, code->entry);
     }
     p->hash = selector_hash(selector);
+    *linked_byte(j, p->hash) = 1;
     j->stats.links++;
 }
 

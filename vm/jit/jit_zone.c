@@ -199,6 +199,7 @@ static void forget_tables(struct vm *vm)
     memset(j->block_cache, 0, sizeof j->block_cache);
     memset(j->arithmetic_seen, 0, sizeof j->arithmetic_seen);
     memset(j->in_pools, 0, sizeof j->in_pools);
+    memset(j->linked, 0, sizeof j->linked);
 }
 
 void jit_flush(struct vm *vm)
@@ -267,13 +268,14 @@ void jit_forget(struct vm *vm, oop method)
         if (c->method != method || c->kind == CODE_MEGAMORPHIC)
             continue;
         zone_hide(vm, c);
+        send_unlink_code(j, c);
         j->stats.forgotten++;
         found = true;
     }
     if (!found)
         return;
     memset(j->block_cache, 0, sizeof j->block_cache);
-    vm_flush_caches(vm);
+    send_check_arrays(vm);
 }
 
 void jit_changed(struct vm *vm, oop method)
