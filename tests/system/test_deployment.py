@@ -57,7 +57,7 @@ def test_it_starts_and_the_doors_stay_shut(image):
         m.until("World notNil", "true")
         assert m.ask(USES) == "0"
         m.ask(COMPILE)
-        assert m.ask("Object new port: 97 bytes: 1") == "#unsupported"
+        assert m.ask("Object new port: 97 bytes: 1") == "#'unsupported operation'"
         open_from_world_menu(m, "open...")
         m.until("(World boundsOfMenuItem: 'Workspace') notNil", "true")
         assert m.ask("World boundsOfMenuItem: 'Hardware'") == "nil"
