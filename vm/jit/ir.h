@@ -2,6 +2,7 @@
  * ir.h - a method as the second tier sees it: a control flow graph in SSA
  * form, with the methods and blocks that it inlines.
  *
+ *   ir_ops.def  what the nodes do
  *   ir.c        nodes, blocks, states
  *   ir_order.c  the order of blocks, dominators, loops
  *   ir_check.c  printing and verifying a graph
@@ -51,101 +52,10 @@ enum ir_rep { REP_NONE, REP_OOP, REP_WORD, REP_DOUBLE };
 enum ir_type { TYPE_ANY, TYPE_INT, TYPE_FLOAT, TYPE_CHARACTER, TYPE_BOOLEAN,
                TYPE_CLASS };
 
-/*
- * Inputs are named by letters: a, b, c. "fails" means: deoptimises in its
- * state. Integers are tagged (REP_OOP of TYPE_INT) unless said otherwise.
- */
 enum ir_op {
-    /* values from outside */
-    IR_CONST,         /* the oop `value` */
-    IR_CONST_WORD,    /* the word `value` */
-    IR_CONST_DOUBLE,  /* the double with the bits `value` */
-    IR_RECEIVER,      /* of the frame's own activation (of a block: the
-                         closure's receiver) */
-    IR_CLOSURE,       /* ... and its closure */
-    IR_ARGUMENT,      /* temp `index` as the frame was entered; entering in a
-                         loop, any temp, and behind the last the operands */
-    IR_PHI,           /* an input for each predecessor of its block */
-
-    /* integers; a and b are TYPE_INT */
-    IR_ADD, IR_SUB, IR_MUL,   /* fail if the result is no SmallInteger */
-    IR_DIV, IR_MOD,           /* // and \\, rounded down: fail for b = 0 and
-                                 the one overflow */
-    IR_QUO, IR_REM,           /* rounded to 0 */
-    IR_AND, IR_OR, IR_XOR,
-    IR_SHIFT,                 /* bitShift: by the constant `index`, negative
-                                 to the right; fails on overflow */
-    IR_SHIFT_LEFT, IR_SHIFT_RIGHT, /* by b; fail for b outside 0..60 and on
-                                      overflow */
-    IR_COMPARE,       /* a `cond` b, signed: a Boolean */
-    IR_COMPARE_WORD,  /* the same of words, unsigned where `cond` is */
-
-    /* doubles */
-    IR_FADD, IR_FSUB, IR_FMUL, IR_FDIV, IR_FSQRT, IR_FNEG,
-    IR_FCOMPARE,      /* a Boolean; `cond` of IF_BELOW, IF_NOT_ABOVE, IF_ABOVE,
-                         IF_NOT_BELOW, IF_EQUAL, IF_NOT_EQUAL; NaN compares
-                         unequal to all */
-    IR_INT_TO_DOUBLE, /* a is TYPE_INT; fails if not exact, when `index` */
-    IR_TRUNCATE,      /* double to TYPE_INT; fails if it does not fit */
-    IR_UNBOX,         /* a is TYPE_FLOAT */
-    IR_BOX,           /* to a float; allocates, never collects */
-
-    /* tests; answer a Boolean, never fail */
-    IR_IS_CLASS,      /* is the class index of a `index`? */
-    IR_IS_INT,
-    IR_IDENTICAL,     /* a == b, also through forwarders; `cond` is IF_EQUAL,
-                         or IF_NOT_EQUAL for the opposite */
-
-    /* guards; answer a itself, better known; fail otherwise */
-    IR_GUARD_INT, IR_GUARD_FLOAT, IR_GUARD_CHARACTER,
-    IR_GUARD_CLASS,   /* class index `index` (immediates too) */
-    IR_GUARD_VALUE,   /* a is the oop `value` */
-    IR_GUARD_BOOLEAN,
-    IR_GUARD_MUTABLE, /* the object a is not read-only */
-    IR_GUARD_BELOW,   /* word a is below word b, unsigned; answers word a */
-    IR_REFINE,        /* a, of the type known here by other means; no code */
-
-    /* words */
-    IR_UNTAG,         /* TYPE_INT or TYPE_CHARACTER to word */
-    IR_TAG_INT,       /* word (fits) to TYPE_INT */
-    IR_TAG_CHARACTER,
-    IR_WORD_ADD,      /* a + constant `index` (int32) */
-
-    /* memory; a is an object of a known class, a pointer */
-    IR_LOAD_SLOT,     /* slot `index` */
-    IR_STORE_SLOT,    /* b into slot `index` of a, with the write barrier */
-    IR_SLOT_COUNT,    /* word: slots of a, also of large objects */
-    IR_BYTE_COUNT,    /* word: bytes of a, whose format is one of bytes */
-    IR_LOAD_ELEMENT,  /* word b: zero based index from a's first slot; `index`
-                         is the log2 of the size: 3 answers an oop,
-                         0 to 2 an unsigned word */
-    IR_STORE_ELEMENT, /* c into it; size 3 with the write barrier */
-    IR_LOAD_DOUBLE,   /* a double from slot `index` (of words) */
-    IR_CLASS_OF,      /* a: anything but a forwarder; its class */
-
-    /* objects */
-    IR_NEW,           /* of class index `index`, format `format`, with one
-                         slot for each input, in eden; never collects: C
-                         makes it where eden is full */
-    IR_NEW_ARRAY,     /* an Array of a (word, checked) nils; the same */
-    IR_NEW_CLOSURE,   /* full block `value`; a: outer context (nil only), b:
-                         receiver, further inputs: copied values */
-    IR_OBJECT,        /* not made unless deoptimised: see struct ir_object; of
-                         class index `class_index` and format `format` */
-    IR_CONTEXT,       /* the context of the activation `index`, 0 outermost:
-                         only a field of an IR_OBJECT (a closure's outer) */
-
-    /* effects */
-    IR_SEND,          /* a: receiver, then arguments; selector `value`;
-                         `index` 1: a super send, whose lookup starts above
-                         the class `method_class`. Answers the answer. */
-    IR_SAFEPOINT,     /* of a loop: events, collection, switching */
-
-    /* ends of blocks */
-    IR_GOTO,          /* to successor 0 */
-    IR_BRANCH,        /* a, a Boolean: true to successor 0, false to 1 */
-    IR_RETURN,        /* a from the frame */
-    IR_FAIL,          /* always deoptimises */
+#define IR_OP(op, rep, type, flags) IR_##op,
+#include "vm/jit/ir_ops.def"
+#undef IR_OP
     NUM_IR_OPS
 };
 
