@@ -59,15 +59,15 @@ UNIT_EXTRA_test_virtio_input := drivers/input.c drivers/keymap.c \
 
 # A unit test may name what else it needs: UNIT_EXTRA_test_x := kernel/fat.c
 $(foreach t,$(UNIT),$(eval $(T)/$(t): $(UNIT_EXTRA_$(t))))
-$(T)/test_ir $(T)/test_ir_passes $(T)/test_ir_emit: tests/unit/tiny_graph.h
+$(UNIT:%=$(T)/%): $(wildcard tests/unit/*.h)
 $(T)/test_vmm: kernel/vmm.c
 $(T)/test_ahci: drivers/ahci.c
 $(T)/test_virtio: drivers/virtio.c
-$(T)/test_virtio_gpu: drivers/virtio_gpu.c tests/unit/virtio_fake.h
+$(T)/test_virtio_gpu: drivers/virtio_gpu.c
 $(T)/test_vbe: drivers/vbe.c
 $(T)/test_vmmouse: drivers/vmmouse.c
 $(T)/test_display: drivers/display.c drivers/framebuffer.c
-$(T)/test_virtio_input: drivers/virtio_input.c tests/unit/virtio_fake.h
+$(T)/test_virtio_input: drivers/virtio_input.c
 $(T)/%: tests/unit/%.c $(UNIT_VM) $(wildcard tests/unit/plat_stub.c)
 	$(call say,TEST,$*)
 	@mkdir -p $(@D)

@@ -8,8 +8,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -22,20 +20,8 @@ static oop stack[64];
 
 static int set_up(void **state)
 {
-    struct tiny *t = tiny_image();
-    char name[64];
-    const char *why;
-    int result;
-
     memset(vm, 0, sizeof *vm);
-    snprintf(name, sizeof name, "/tmp/prim_test.%d", getpid());
-    tiny_write(t, name);
-    free(t);
-    result = heap_load(h, name, 64 << 20, 4 << 20, &why);
-    unlink(name);
-    if (result)
-        fprintf(stderr, "%s\n", why);
-    return result;
+    return tiny_load(h, 64 << 20, 4 << 20);
 }
 
 static int tear_down(void **state)

@@ -3,36 +3,18 @@
  * ephemerons, become, pinning. Random graphs are compared with a model in
  * test_graph.c.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/tiny_heap.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "tests/unit/plat_stub.h"
-#include "tests/unit/tiny_image.h"
-#include "vm/heap_private.h"
 #include "vm/prim.h"
 
-enum { ROOTS = 16 };
-static oop roots[ROOTS], weak_root;
+static oop weak_root;
 static unsigned moves;
-static struct heap heap, *const h = &heap;
-
-static void visit_roots(void *owner, heap_visitor visit, enum roots why)
-{
-    int i;
-
-    assert_ptr_equal(owner, h);
-    for (i = 0; i < ROOTS; i++)
-        if (roots[i])
-            roots[i] = visit(h, roots[i]);
-}
 
 static void visit_weak(void *owner, heap_visitor visit)
 {
@@ -47,43 +29,18 @@ static int set_up(void **state)
     static const struct heap_owner owner = {
         visit_roots, after_move, &heap, visit_weak, NULL
     };
-    struct tiny *t = tiny_image();
-    char name[64];
-    const char *why;
-    int result;
 
-    memset(roots, 0, sizeof roots);
     weak_root = 0;
     moves = 0;
-    snprintf(name, sizeof name, "/tmp/test_heap.%d", getpid());
-    tiny_write(t, name);
-    free(t);
-    result = heap_load(h, name, 32 << 20, 1 << 20, &why);
-    remove(name);
-    if (!result)
-        heap_set_owner(h, &owner);
-    return result;
-}
-
-static int tear_down(void **state)
-{
-    int bad = heap_check(h);
-
-    heap_destroy(h);
-    return bad;
+    return make_heap(1 << 20, &owner);
 }
 
 static oop object(oop a, oop b)
 {
-    oop o = heap_new(h, TINY_OBJECT, FMT_FIXED, 2);
-
-    heap_store(h, o, 0, a);
-    heap_store(h, o, 1, b);
-    return o;
+    return with_fields(heap_new(h, TINY_OBJECT, FMT_FIXED, 2), a, b);
 }
 
 static oop tagged(int64_t tag) { return object(int_oop(tag), h->nil); }
-static int64_t tag_of(oop o) { return int_value(slot(o, 0)); }
 
 static void full_gc(void)
 {

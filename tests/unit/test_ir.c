@@ -11,7 +11,7 @@ static int set_up(void **state)
 {
     if (make_vm(true) || !vm->jit)
         return -1;
-    make_special_selectors();
+    make_special_selectors(0);
     g = ir_new_graph(vm, code(SISTA, 2, 1, CODE(81, 92)));
     return g ? 0 : -1;
 }
@@ -20,30 +20,6 @@ static int end(void **state)
 {
     ir_free_graph(g);
     return tear_down(state);
-}
-
-static void assert_sound(void)
-{
-    const char *why;
-
-    ir_sort_blocks(g);
-    why = ir_verify(g);
-    if (why)
-        ir_print(g);
-    assert_string_equal(why ? why : "sound", "sound");
-}
-
-static struct ir_state *state_of(struct ir_node *value)
-{
-    struct ir_state *s = ir_take(g, sizeof *s);
-
-    s->method = g->method;
-    s->bytecode = code_first_pc(g->method);
-    s->receiver = integer(0);
-    s->values = ir_take(g, sizeof *s->values);
-    s->values[0] = value;
-    s->num_temps = 1;
-    return s;
 }
 
 /* i := 0. [i < 10] whileTrue: [i := i + 1]. ^ i */

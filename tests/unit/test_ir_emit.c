@@ -22,24 +22,6 @@ static oop method, help_method, run_selector, help_selector;
 static uint32_t random_state;
 static unsigned num_kept;
 
-static void make_roots(void)
-{
-    static const uint8_t args[32] = {
-        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-        1, 2, 0, 0, 1, 0, 1, 0, 1, 0, 1, 1, 0, 1, 0, 0,
-    };
-    oop table = heap_new_old(&vm->heap, CLS_ARRAY, FMT_ARRAY, 64 + KEPT);
-    unsigned i;
-
-    for (i = 0; i < 32; i++) {
-        slots(table)[2 * i] = int_oop(1000 + i);
-        slots(table)[2 * i + 1] = int_oop(args[i]);
-    }
-    for (i = 0; i < KEPT; i++)
-        slots(table)[64 + i] = vm->heap.nil;
-    heap_store(&vm->heap, vm->heap.special, SPL_SPECIAL_SELECTORS, table);
-}
-
 /* What only C knows of must not die: all machine code would go with it, and
  * what a test has entered in the method cache. */
 static oop keep(oop o)
@@ -68,7 +50,7 @@ static int set_up(void **state)
     /* ^ self bitAnd: argument */
     if (make_vm(true) || !vm->jit)
         return -1;
-    make_roots();
+    make_special_selectors(KEPT);
     num_kept = 0;
     run_selector = int_oop(103);
     help_selector = int_oop(104);
@@ -101,13 +83,8 @@ static oop middle(oop receiver, oop x, oop y)
 static struct jit_code *try_to_emit(void)
 {
     struct jit_code *c;
-    const char *why;
 
-    ir_sort_blocks(g);
-    why = ir_verify(g);
-    if (why)
-        ir_print(g);
-    assert_string_equal(why ? why : "sound", "sound");
+    assert_sound();
     c = ir_emit(vm, g);
     assert_true(!c || zone_add(vm, c));
     return c;
@@ -172,7 +149,7 @@ static void begin(void)
 }
 
 /* Answers temp k of `values` when deoptimised. */
-static struct ir_state *state_of(unsigned k, struct ir_node *const *values,
+static struct ir_state *state_at(unsigned k, struct ir_node *const *values,
                                  unsigned n)
 {
     struct ir_state *s = ir_take(g, sizeof *s);
@@ -190,7 +167,7 @@ static struct ir_state *state_of(unsigned k, struct ir_node *const *values,
 
 static struct ir_state *state1(struct ir_node *value)
 {
-    return state_of(0, &value, 1);
+    return state_at(0, &value, 1);
 }
 
 static void guard_arguments(void)
@@ -319,7 +296,7 @@ static struct ir_node *send(struct ir_block *b, struct ir_node *receiver,
     struct ir_node *n = add(b, IR_SEND, receiver, arg);
 
     n->value = help_selector;
-    n->state = state_of(0, NULL, 0);
+    n->state = state_at(0, NULL, 0);
     return n;
 }
 
@@ -467,7 +444,7 @@ static struct ir_state *any_state(const struct known *k)
 
     for (i = 0; i < TEMPS; i++)
         v[i] = any(k);
-    return state_of(chance(TEMPS), v, TEMPS);
+    return state_at(chance(TEMPS), v, TEMPS);
 }
 
 static void add_integer(struct ir_block *b, struct known *k)

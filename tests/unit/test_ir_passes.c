@@ -29,19 +29,6 @@ static struct ir_node *argument(int i)
     return n;
 }
 
-static struct ir_state *state_of(struct ir_node *value)
-{
-    struct ir_state *s = ir_take(g, sizeof *s);
-
-    s->method = g->method;
-    s->bytecode = code_first_pc(g->method);
-    s->receiver = integer(0);
-    s->values = ir_take(g, sizeof *s->values);
-    s->values[0] = value;
-    s->num_temps = 1;
-    return s;
-}
-
 static struct ir_node *guard(struct ir_block *b, enum ir_op op,
                              struct ir_node *n)
 {
@@ -93,23 +80,12 @@ static void answer(struct ir_block *b, struct ir_node *n)
     returned = add(b, IR_RETURN, n, NULL);
 }
 
-static void sound(void)
-{
-    const char *why;
-
-    ir_sort_blocks(g);
-    why = ir_verify(g);
-    if (why)
-        ir_print(g);
-    assert_string_equal(why ? why : "sound", "sound");
-}
-
 /* A pass, between two proofs. */
 static void run(void (*pass)(struct ir_graph *))
 {
-    sound();
+    assert_sound();
     pass(g);
-    sound();
+    assert_sound();
 }
 
 static unsigned count(enum ir_op op)

@@ -15,7 +15,7 @@ static int set_up(void **state)
 {
     if (make_vm(true) || !vm->jit)
         return -1;
-    make_special_selectors();
+    make_special_selectors(0);
     return 0;
 }
 

@@ -3,31 +3,13 @@
  * must neither lose an object nor keep one for ever. Random graphs run
  * through cycles in test_graph.c.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/tiny_heap.h"
+
 #include <stdio.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "tests/unit/tiny_image.h"
-#include "vm/heap_private.h"
-
-enum { ROOTS = 8 };
-static oop roots[ROOTS], seen_dead;
+static oop seen_dead;
 static bool classes_died;
-static struct heap heap, *const h = &heap;
-
-static void visit_roots(void *owner, heap_visitor visit, enum roots why)
-{
-    int i;
-
-    for (i = 0; i < ROOTS; i++)
-        if (roots[i])
-            roots[i] = visit(h, roots[i]);
-}
 
 static void after_mark(void *owner, bool classes, bool forwarders)
 {
@@ -38,42 +20,19 @@ static void after_mark(void *owner, bool classes, bool forwarders)
 
 static int set_up(void **state)
 {
-    static const struct heap_owner owner = { .visit_roots = visit_roots,
-                                             .after_mark = after_mark };
-    struct tiny *t = tiny_image();
-    const char *why;
-    char name[64];
-    int result;
+    static const struct heap_owner owner = {
+        .visit_roots = visit_roots, .after_mark = after_mark, .owner = &heap
+    };
 
-    memset(roots, 0, sizeof roots);
     seen_dead = 0;
-    snprintf(name, sizeof name, "/tmp/test_marking.%d", getpid());
-    tiny_write(t, name);
-    free(t);
-    result = heap_load(h, name, 32 << 20, 1 << 18, &why);
-    remove(name);
-    if (!result)
-        heap_set_owner(h, &owner);
-    return result;
-}
-
-static int tear_down(void **state)
-{
-    int bad = heap_check(h);
-
-    heap_destroy(h);
-    return bad;
+    return make_heap(1 << 18, &owner);
 }
 
 /* --- helpers --- */
 
 static oop old(oop a, oop b)
 {
-    oop o = heap_new_old(h, TINY_OBJECT, FMT_FIXED, 2);
-
-    heap_store(h, o, 0, a);
-    heap_store(h, o, 1, b);
-    return o;
+    return with_fields(heap_new_old(h, TINY_OBJECT, FMT_FIXED, 2), a, b);
 }
 
 static oop young(oop a, oop b)
@@ -81,13 +40,10 @@ static oop young(oop a, oop b)
     oop o = heap_new(h, TINY_OBJECT, FMT_FIXED, 2);
 
     assert_true(heap_is_young(h, o));
-    heap_store(h, o, 0, a);
-    heap_store(h, o, 1, b);
-    return o;
+    return with_fields(o, a, b);
 }
 
 static oop tagged(int64_t tag) { return old(int_oop(tag), h->nil); }
-static int64_t tag_of(oop o) { return int_value(slot(o, 0)); }
 
 static oop array_of(oop o) /* in new space */
 {

@@ -55,20 +55,23 @@ static int make_vm(bool jit)
     return vm ? 0 : -1;
 }
 
-/* The tiny image has no special selectors. */
-static inline void make_special_selectors(void)
+/* The tiny image has no special selectors; the Array of them that it gets has
+ * `more` slots behind them, nil. */
+static inline void make_special_selectors(unsigned more)
 {
     static const uint8_t args[32] = {
         1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
         1, 2, 0, 0, 1, 0, 1, 0, 1, 0, 1, 1, 0, 1, 0, 0,
     };
-    oop table = heap_new_old(&vm->heap, CLS_ARRAY, FMT_ARRAY, 64);
+    oop table = heap_new_old(&vm->heap, CLS_ARRAY, FMT_ARRAY, 64 + more);
     unsigned i;
 
     for (i = 0; i < 32; i++) {
         slots(table)[2 * i] = int_oop(1000 + i);
         slots(table)[2 * i + 1] = int_oop(args[i]);
     }
+    for (i = 0; i < more; i++)
+        slots(table)[64 + i] = vm->heap.nil;
     heap_store(&vm->heap, vm->heap.special, SPL_SPECIAL_SELECTORS, table);
 }
 

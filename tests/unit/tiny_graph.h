@@ -28,6 +28,32 @@ static inline void go(struct ir_block *from, struct ir_block *to)
     ir_add_edge(g, from, to);
 }
 
+/* What a guard on `value` gives back: the method's start, one temp. */
+static inline struct ir_state *state_of(struct ir_node *value)
+{
+    struct ir_state *s = ir_take(g, sizeof *s);
+
+    s->method = g->method;
+    s->bytecode = code_first_pc(g->method);
+    s->receiver = integer(0);
+    s->values = ir_take(g, sizeof *s->values);
+    s->values[0] = value;
+    s->num_temps = 1;
+    return s;
+}
+
+/* Its blocks are in order and all is right, or it is printed. */
+static inline void assert_sound(void)
+{
+    const char *why;
+
+    ir_sort_blocks(g);
+    why = ir_verify(g);
+    if (why)
+        ir_print(g);
+    assert_string_equal(why ? why : "sound", "sound");
+}
+
 static inline void branch(struct ir_block *from, struct ir_node *n,
                           struct ir_block *yes, struct ir_block *no)
 {

@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { TINY_BYTES = 1 << 17 };
 
@@ -207,4 +208,23 @@ static inline void tiny_write_n(const struct tiny *t, const char *name,
 static inline void tiny_write(const struct tiny *t, const char *name)
 {
     tiny_write_n(t, name, t->end + 16);
+}
+
+/* The tiny image as heap_load makes it: sizes in bytes. 0, or -1
+ * when it has said why. */
+static inline int tiny_load(struct heap *h, uint64_t limit, uint64_t eden_bytes)
+{
+    struct tiny *t = tiny_image();
+    char name[64];
+    const char *why;
+    int result;
+
+    snprintf(name, sizeof name, "/tmp/tiny_image.%d", getpid());
+    tiny_write(t, name);
+    free(t);
+    result = heap_load(h, name, limit, eden_bytes, &why);
+    unlink(name);
+    if (result)
+        fprintf(stderr, "%s\n", why);
+    return result;
 }
