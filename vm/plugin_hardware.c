@@ -217,19 +217,28 @@ int prim_hw_dma_alloc(struct vm *vm, int argc)
         .dma = true });
 }
 
+/* The only argument: a handle. */
+static int take_piece(struct vm *vm, int argc, struct piece **p,
+                      const struct plat_hardware **hw)
+{
+    int64_t v[MAX_ARGS];
+    int error = take(vm, argc, 1, v, hw);
+
+    if (error)
+        return error;
+    *p = find_piece(v[0]);
+    return *p ? PRIM_OK : PRIM_ERR_NOT_FOUND;
+}
+
 /* handle */
 int prim_hw_memory_free(struct vm *vm, int argc)
 {
     const struct plat_hardware *hw;
-    int64_t v[MAX_ARGS];
-    int error = take(vm, argc, 1, v, &hw);
     struct piece *p;
+    int error = take_piece(vm, argc, &p, &hw);
 
     if (error)
         return error;
-    p = find_piece(v[0]);
-    if (!p)
-        return PRIM_ERR_NOT_FOUND;
     if (p->dma)
         hw->dma_free(p->address, p->bytes);
     p->handle = 0;
@@ -240,15 +249,11 @@ int prim_hw_memory_free(struct vm *vm, int argc)
 int prim_hw_memory_address(struct vm *vm, int argc)
 {
     const struct plat_hardware *hw;
-    int64_t v[MAX_ARGS];
-    int error = take(vm, argc, 1, v, &hw);
     struct piece *p;
+    int error = take_piece(vm, argc, &p, &hw);
 
     if (error)
         return error;
-    p = find_piece(v[0]);
-    if (!p)
-        return PRIM_ERR_NOT_FOUND;
     return prim_answer_new(vm, argc, heap_uint64(&vm->heap, p->address));
 }
 
@@ -395,8 +400,7 @@ int prim_hw_interrupt_open(struct vm *vm, int argc)
     return answer_number(vm, argc, number, (uint32_t)number);
 }
 
-/* number */
-int prim_hw_interrupt_done(struct vm *vm, int argc)
+static int with_interrupt(struct vm *vm, int argc, bool close)
 {
     const struct plat_hardware *hw;
     int64_t v[MAX_ARGS];
@@ -406,21 +410,20 @@ int prim_hw_interrupt_done(struct vm *vm, int argc)
         return error;
     if (!within(v[0], INT32_MAX))
         return PRIM_ERR_BAD_ARGUMENT;
-    return answer(vm, argc, hw->interrupt_done((int)v[0]));
+    return answer(vm, argc, close ? hw->interrupt_close((int)v[0])
+                                  : hw->interrupt_done((int)v[0]));
+}
+
+/* number */
+int prim_hw_interrupt_done(struct vm *vm, int argc)
+{
+    return with_interrupt(vm, argc, false);
 }
 
 /* number */
 int prim_hw_interrupt_close(struct vm *vm, int argc)
 {
-    const struct plat_hardware *hw;
-    int64_t v[MAX_ARGS];
-    int error = take(vm, argc, 1, v, &hw);
-
-    if (error)
-        return error;
-    if (!within(v[0], INT32_MAX))
-        return PRIM_ERR_BAD_ARGUMENT;
-    return answer(vm, argc, hw->interrupt_close((int)v[0]));
+    return with_interrupt(vm, argc, true);
 }
 
 /* --- input --- */
