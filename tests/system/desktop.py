@@ -23,6 +23,13 @@ class Tablet(Machine):
         time.sleep(0.1)
 
 
+def started(m, timeout=120):
+    """The machine, once its desktop is there."""
+    m.prompt(timeout)
+    m.until("World notNil", "true")
+    return m
+
+
 def point(machine, expression):
     """A point that the image answers, as (x, y)."""
     answer = machine.ask("(%s) rounded" % expression)
@@ -78,6 +85,16 @@ def press(m, label):
 
 def no_dialog(m):
     m.until("World dialog isNil", "true")
+
+
+def write_in_workspace(m, text):
+    """Opens one with that text; answers the window."""
+    open_from_world_menu(m, "open...", "Workspace")
+    w = window(m, "Workspace")
+    click_text(m, w)
+    m.type(text)
+    m.until("%s codePane string" % w, "'%s'" % text)
+    return w
 
 
 def type_into_workspace(m):

@@ -41,6 +41,13 @@ KEYS = {" ": "spc", "\n": "ret", "\t": "tab", "-": "minus", "=": "equal",
 SHIFTED = dict(zip('!@#$%^&*()_+{}:"~|<>?', "1234567890-=[];'`\\,./"))
 
 
+def blank(path, megabytes):
+    """A disk of zeros; answers its path."""
+    with open(path, "wb") as f:
+        f.truncate(megabytes << 20)
+    return str(path)
+
+
 class Machine:
     """One run of QEMU. Use it in a `with`; leaving it kills the machine."""
 

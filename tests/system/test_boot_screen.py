@@ -10,7 +10,7 @@ import time
 import pytest
 
 from conftest import built
-from desktop import Tablet, type_into_workspace
+from desktop import Tablet, started, type_into_workspace
 from machine import BUILD
 from window import read_ppm
 
@@ -49,11 +49,9 @@ def modes(text):
 
 def desktop(name, iso, *args, firmware="seabios", memory=384):
     built("aerostat.iso")
-    m = Tablet(["-vga", "none", *FIRMWARE[firmware], "-cdrom", iso, *args],
-               memory=memory, name="boot-screen-" + name)
-    m.prompt()
-    m.until("World notNil", "true")
-    return m
+    return started(Tablet(
+        ["-vga", "none", *FIRMWARE[firmware], "-cdrom", iso, *args],
+        memory=memory, name="boot-screen-" + name))
 
 
 def extent(m):

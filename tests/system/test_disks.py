@@ -10,18 +10,10 @@ import time
 import pytest
 
 from conftest import built
-from desktop import (bring_to_front, centre, click_text, dialog, no_dialog,
-                     open_from_world_menu, press, window)
-from machine import PASS_STATUS, TOP, Machine, pvh
-
-MB = 1 << 20
-
-
-def blank(path, megabytes):
-    with open(path, "wb") as f:
-        f.truncate(megabytes * MB)
-    return str(path)
-
+from desktop import (bring_to_front, click_text, dialog, no_dialog,
+                     open_from_world_menu, press, started, window,
+                     write_in_workspace)
+from machine import PASS_STATUS, TOP, Machine, blank, pvh
 
 def digest(path):
     with open(path, "rb") as f:
@@ -44,19 +36,8 @@ def cd(*rest):
 
 
 def desktop(args, name, memory=256):
-    m = Machine(args, memory=memory, name="disks-" + name)
-    m.prompt(timeout=60)
-    m.until("World notNil", "true")
-    return m
-
-
-def write_in_workspace(m, text):
-    open_from_world_menu(m, "open...", "Workspace")
-    w = window(m, "Workspace")
-    click_text(m, w)
-    m.type(text)
-    m.until("%s codePane string" % w, "'%s'" % text)
-    return w
+    return started(Machine(args, memory=memory, name="disks-" + name),
+                   timeout=60)
 
 
 def saved(m, within=60):

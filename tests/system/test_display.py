@@ -9,9 +9,9 @@ import time
 import pytest
 
 from conftest import built
-from machine import Machine, pvh
-from desktop import (Tablet, centre, open_from_world_menu, point,
+from desktop import (Tablet, centre, open_from_world_menu, point, started,
                      type_into_workspace, window)
+from machine import pvh
 
 GPU = ["-device", "virtio-gpu-pci"]
 BOCHS = ["-device", "bochs-display"]
@@ -21,11 +21,8 @@ BIG_VGA = ["-device", "VGA,vgamem_mb=64"]
 def desktop(name, *args, line="", vga="none", kind=Tablet, **more):
     start = pvh(built("aerostat.image"))
     start[start.index("-append") + 1] += line
-    m = kind(start + ["-vga", vga] + list(args), name="display-" + name,
-             **more)
-    m.prompt()
-    m.until("World notNil", "true")
-    return m
+    return started(kind(start + ["-vga", vga] + list(args),
+                        name="display-" + name, **more))
 
 
 def size_of(path):

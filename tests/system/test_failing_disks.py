@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 from conftest import built, hosted
-from desktop import dialog, press
-from machine import BUILD, Machine, pvh
+from desktop import dialog, press, started
+from machine import BUILD, Machine, blank, pvh
 
 BLOCK, SLOTS = 4096, 64
 
@@ -26,9 +26,7 @@ def state(tmp_path, number, ballast=0):
 
 def store(tmp_path, *images, megabytes=64):
     """A disk that is a store, with these states of `aerostat` saved."""
-    path = str(tmp_path / "store.img")
-    with open(path, "wb") as f:
-        f.truncate(megabytes << 20)
+    path = blank(tmp_path / "store.img", megabytes)
     names = [word for image in images for word in ("aerostat", image)]
     subprocess.run([os.path.join(BUILD, "mkstore"), path, "0",
                     str(megabytes << 11)] + names, check=True)
@@ -77,8 +75,7 @@ DEVICES = {"virtio": "virtio-blk-pci,drive=d", "sata": "ide-hd,drive=d"}
 
 
 def expect_older_state(m, reason):
-    m.prompt(timeout=60)
-    m.until("World notNil", "true")
+    started(m, timeout=60)
     assert m.ask("Smalltalk at: #Which") == "1"
     line = 'the last save of "aerostat" cannot be used (%s)' % reason
     assert "image: " + line in m.text()

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 from conftest import built
-from machine import Machine, pvh
+from machine import Machine, blank, pvh
 
 
 def with_disk(tmp_path):
@@ -54,8 +54,7 @@ def test_an_open_file_is_not_deleted_and_says_why(tmp_path):
 
 def test_a_full_volume_says_so(tmp_path):
     disk = with_disk(tmp_path)
-    with open(tmp_path / "filler", "wb") as f:
-        f.truncate(62 << 20)
+    blank(tmp_path / "filler", 62)
     subprocess.run(["mcopy", "-i", "%s@@1M" % (tmp_path / "disk.img"),
                     str(tmp_path / "filler"), "::/"], check=True)
     with Machine(pvh(built("aerostat.image"), "repl") + disk,

@@ -3,12 +3,11 @@ what they must not, the serial mouse, the Hardware browser."""
 import os
 import re
 import subprocess
-import sys
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from machine import BUILD, Machine, pvh  # noqa: E402
+from desktop import started
+from machine import BUILD, Machine, pvh
 
 IMAGE = os.path.join(BUILD, "aerostat.image")
 MOUSE = ["-chardev", "msmouse,id=mouse",
@@ -21,8 +20,7 @@ def machine():
     """A desktop with PCI devices that no driver of the kernel wants."""
     with Machine(pvh(IMAGE) + ["-device", "edu", "-device", "pci-testdev"] +
                  MOUSE, name="hardware") as m:
-        m.prompt()
-        m.until("World notNil", "true")
+        started(m)
         yield m
 
 
@@ -191,8 +189,7 @@ def test_a_driver_lives_in_the_saved_image(tmp_path):
 
     def start(*args):
         m = Machine(pvh(IMAGE) + drive + list(args), name="hardware-saved")
-        m.prompt()
-        m.until("World notNil", "true")
+        started(m)
         return m
 
     with start(*MOUSE) as m:
@@ -235,8 +232,7 @@ def test_hardware_browser():
             "-drive", "if=none,id=d,format=raw,snapshot=on,file=" + disk,
             "-device", "virtio-blk-pci,drive=d"], name="hardware-browser",
             ) as m:
-        m.prompt()
-        m.until("World notNil", "true")
+        started(m)
         m.ask("Smalltalk at: #B put: nil. WorldMorph current defer: "
               "[Smalltalk at: #B put: HardwareBrowser open]")
         m.until("(Smalltalk at: #B) notNil", "true")

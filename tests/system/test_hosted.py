@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from conftest import built, hosted
-from machine import BUILD, TOP
+from machine import TOP
 
 # The same expressions are asked of the booted kernel in test_metal.py.
 EXPRESSIONS = [

@@ -3,9 +3,9 @@ backdoor. Where PS/2 is taken away, every key and click comes over virtio."""
 import pytest
 
 from conftest import built
+from desktop import (HEIGHT, WIDTH, Tablet, open_from_world_menu, point,
+                     started, type_into_workspace, window)
 from machine import Machine, pvh
-from desktop import (WIDTH, HEIGHT, Tablet, open_from_world_menu, point,
-                     type_into_workspace, window)
 
 NO_PS2 = "q35,i8042=off"
 KEYBOARD = "-device", "virtio-keyboard-pci"
@@ -16,10 +16,8 @@ TABLET = "-device", "virtio-tablet-pci"
 def desktop(name, *args, line="", machine=NO_PS2, kind=Machine):
     start = pvh(built("aerostat.image"))
     start[start.index("-append") + 1] += line
-    m = kind(start + list(args), machine=machine, name="input-" + name)
-    m.prompt()
-    m.until("World notNil", "true")
-    return m
+    return started(kind(start + list(args), machine=machine,
+                        name="input-" + name))
 
 
 def click_everywhere(m):

@@ -8,8 +8,9 @@ import pytest
 
 import desktop as world
 from conftest import built, hosted
-from desktop import click_text, no_dialog, open_from_world_menu, press, window
-from machine import FIRMWARE, Machine
+from desktop import (no_dialog, open_from_world_menu, press, started,
+                     write_in_workspace)
+from machine import FIRMWARE, Machine, blank
 
 MB = 1 << 20
 
@@ -21,12 +22,6 @@ DISKS = {
 }
 BIG_SECTORS = ["-device", "nvme,drive=d,serial=1,logical_block_size=4096,"
                "physical_block_size=4096"]
-
-
-def blank(path, megabytes):
-    with open(path, "wb") as f:
-        f.truncate(megabytes * MB)
-    return str(path)
 
 
 def inside(name, path):
@@ -64,18 +59,7 @@ def dialog(m, *words):
 
 
 def desktop(args, name):
-    m = Machine(args, name="install-" + name)
-    m.prompt(timeout=90)
-    m.until("World notNil", "true")
-    return m
-
-
-def write_in_workspace(m, text):
-    open_from_world_menu(m, "open...", "Workspace")
-    w = window(m, "Workspace")
-    click_text(m, w)
-    m.type(text)
-    m.until("%s codePane string" % w, "'%s'" % text)
+    return started(Machine(args, name="install-" + name), timeout=90)
 
 
 def text_in_workspace(m):

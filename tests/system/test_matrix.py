@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from conftest import built
-from desktop import Tablet, type_into_workspace
+from desktop import Tablet, started, type_into_workspace
 from machine import FIRMWARE, Machine, pvh
 
 WORKSPACE = "(World windowNamed: 'Workspace') codePane string"
@@ -79,8 +79,7 @@ def test_boots_takes_input_saves_and_comes_back(row, tmp_path, table):
                              tmp_path / "disk.img")]
     table(*row, "did not start")
     with machine(row, media, "before") as m:
-        m.prompt(timeout=180)
-        m.until("World notNil", "true")
+        started(m, timeout=180)
         table(*row, "started; keys or pointer failed")
         type_into_workspace(m)
         table(*row, "took keys and pointer; could not save")
@@ -112,7 +111,6 @@ def test_machines(memory, processor, cores, board, table):
     with Machine(pvh(built("aerostat.image")) + [
             "-cpu", processor, "-smp", str(cores)], memory=memory,
             machine=board, name="machine-%s-%d" % (processor, memory)) as m:
-        m.prompt()
-        m.until("World notNil", "true")
+        started(m)
         type_into_workspace(m)
     table(*row, "started, typed, clicked")

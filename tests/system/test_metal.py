@@ -1,13 +1,11 @@
 """The booted kernel asked over its serial line, started by PVH."""
-import os
 import shutil
 import struct
-import subprocess
 
 import pytest
 
 from conftest import built, hosted
-from machine import BUILD, PASS_STATUS, Machine, pvh
+from machine import PASS_STATUS, Machine, pvh
 from test_hosted import EXPRESSIONS
 from test_third_party import PHARO_LIST
 

@@ -7,7 +7,7 @@ import pytest
 
 from conftest import built
 from desktop import (bring_to_front, centre, click_text,
-                     open_from_world_menu, window)
+                     open_from_world_menu, started, window)
 from machine import Machine
 
 OVMF = "/usr/share/ovmf/OVMF.fd"
@@ -39,11 +39,8 @@ def usb_stick(stick, controller="qemu-xhci"):
 
 
 def start(medium, iso, disk, run):
-    m = Machine(MEDIA[medium](iso, disk), memory=256,
-                name="promise-%s-%s" % (medium, run))
-    m.prompt(timeout=60)
-    m.until("World notNil", "true")
-    return m
+    return started(Machine(MEDIA[medium](iso, disk), memory=256,
+                           name="promise-%s-%s" % (medium, run)), timeout=60)
 
 
 def work(m, medium):

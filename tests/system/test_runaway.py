@@ -5,8 +5,8 @@ import time
 import pytest
 
 from conftest import built
+from desktop import click_text, open_from_world_menu, started, window
 from machine import Machine, pvh
-from test_promise import click_text, open_from_world_menu, window
 
 # Tells the test that the work has begun, by the serial line.
 BEGUN = ("Object compile: 'begun ConsoleStream stdout "
@@ -65,8 +65,7 @@ def desktop(machines, memory):
         m = machines[memory] = Machine(
             pvh(built("aerostat.image")), memory=memory,
             name="runaway-%d" % memory)
-        m.prompt(timeout=60)
-        m.until("World notNil", "true")
+        started(m, timeout=60)
         for line in (BEGUN, STUCK, "Object compile: 'dive ^ self dive + 1'"):
             m.ask(line)
     m.goes_on = False

@@ -73,8 +73,6 @@ def test_cuis_saves_and_runs_again(cuis):
         "clearAllClassState: false.\n")
     run = hosted(cuis, "-s", "script.st", cwd=cuis.parent)
     assert run.returncode == 0, run.stderr
-    script.write_text(CUIS_SCRIPT.replace("473", "") %
-                      "Smalltalk quitPrimitive.")
     script.write_text(
         "(DirectoryEntry currentDirectory // 'kept.txt') "
         "forceWriteStreamDo: [:s | s print: (Smalltalk at: #Kept)].\n"

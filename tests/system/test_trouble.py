@@ -3,23 +3,19 @@ the log on a key."""
 import os
 import shutil
 import subprocess
-import sys
 import time
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from machine import BUILD, Machine, pvh  # noqa: E402
+from desktop import started
+from machine import BUILD, Machine, pvh
 
 IMAGE = os.path.join(BUILD, "aerostat.image")
 F12, PAGE = "f12", "pgup"
 
 
 def desktop(name, args=None):
-    m = Machine(args or pvh(IMAGE, stays=True), name=name)
-    m.prompt()
-    m.until("World notNil", "true")
-    return m
+    return started(Machine(args or pvh(IMAGE, stays=True), name=name))
 
 
 def same(one, other):
@@ -175,8 +171,7 @@ def test_safe_mode_needs_no_more_than_a_pc_had():
                   ",,".join(" ".join(words).split(",")),
                   "-device", "qemu-xhci", "-device", "usb-tablet"],
                  name="safe-mode") as m:
-        m.prompt()
-        m.until("World notNil", "true")
+        started(m)
         log = m.text()
         for name in words[1].split("=")[1].split(","):
             assert "%s: left out, as asked" % name in log, name

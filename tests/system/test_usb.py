@@ -8,9 +8,9 @@ import time
 import pytest
 
 from conftest import built
-from machine import Machine, pvh
 from desktop import (HEIGHT, WIDTH, Tablet, centre, open_from_world_menu,
-                     point, type_into_workspace, window)
+                     point, started, type_into_workspace, window)
+from machine import Machine, blank, pvh
 
 NO_PS2 = "q35,i8042=off"
 
@@ -23,9 +23,7 @@ def boot(name, *args, words=(), machine=NO_PS2, kind=Machine):
 
 
 def desktop(name, *args, kind=Machine):
-    m = boot(name, *args, kind=kind)
-    m.until("World notNil", "true")
-    return m
+    return started(boot(name, *args, kind=kind))
 
 
 def log_of(m):
@@ -232,8 +230,7 @@ def test_a_stick_pulled_during_a_save_loses_nothing(tmp_path):
 def test_two_units_and_sectors_of_4096_bytes(tmp_path):
     small, big = tmp_path / "small.img", tmp_path / "big.img"
     for path, size in (small, 16), (big, 128):
-        with open(path, "wb") as f:
-            f.truncate(size << 20)
+        blank(path, size)
     with boot("units", "-device", "qemu-xhci", "-device", "usb-bot,id=b",
               "-drive", "file=%s,format=raw,if=none,id=d0" % small,
               "-drive", "file=%s,format=raw,if=none,id=d1" % big,
