@@ -12,14 +12,12 @@ struct bios_regs {
     uint16_t es, zero;
 };
 
-enum { BIOS_BUFFER_BYTES = 4096 };
-
 /* A BIOS is there to be called, until `false` is said. */
 void bios_allow(bool there);
 bool bios_allowed(void);
 /* Interrupt 0x10 with those registers, which are then what it left in them
  * (but edi and es). 0, -ENOTSUP: not allowed, or -ENOMEM. */
 int bios_video(struct bios_regs *r);
-/* For answers, at bios_buffer_segment():0 in real mode. */
+/* A page for answers, at bios_buffer_segment():0 in real mode. */
 void *bios_buffer(void);
 uint16_t bios_buffer_segment(void);

@@ -15,7 +15,7 @@
 
 enum {
     SECTOR_MAX = 4096,
-    FILES_MIN_MB = 64, FILES_MAX_MB = 2048,
+    FILES_MAX_MB = 2048,
     FILES_DISK_MIN_MB = 256, /* smaller disks hold images only */
     PARTS = 2,
 };

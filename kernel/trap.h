@@ -15,7 +15,7 @@ struct trap_frame {
 
 enum trap_vector {
     TRAP_NMI = 2, TRAP_DOUBLE_FAULT = 8, TRAP_PAGE_FAULT = 14,
-    VECTOR_FIRST_IRQ = 32, VECTOR_LAST = 255,
+    VECTOR_FIRST_IRQ = 32,
 };
 
 /* 256 stubs of isr.S; they call trap_entry. */

@@ -155,7 +155,9 @@ bool walk_is_marked(struct vm *vm, struct walk w, unsigned primitive)
            code_primitive(method) == primitive;
 }
 
-oop frame_sender(struct vm *vm, oop *fp)
+/* Context that `fp`'s activation returns to; nil: none; 0: no memory. An
+ * optimised frame there ends as one: registers in the vm may change. */
+static oop frame_sender(struct vm *vm, oop *fp)
 {
     oop *caller = frame_caller(fp), ctx;
 

@@ -175,9 +175,6 @@ static inline bool frame_runs(const struct vm *vm, const oop *fp)
 /* Makes a live context the running one; registers in use were put away.
  * False: it has no pc. */
 bool vm_resume(struct vm *vm, oop ctx);
-/* Context that `fp`'s activation returns to; nil: none; 0: no memory. An
- * optimised frame there ends as one: registers in the vm may change. */
-oop frame_sender(struct vm *vm, oop *fp);
 /* "^ v" from the running frame, block or base or with a context. */
 void vm_return(struct vm *vm, oop v);
 /* Return of v to the running frame's caller. */

@@ -44,7 +44,7 @@ uint64_t region_trim(struct region *r, uint64_t used, uint64_t most)
     return n;
 }
 
-void region_release(struct region *r)
+static void region_release(struct region *r)
 {
     if (r->base)
         plat_release(r->base, r->reserved);

@@ -108,7 +108,6 @@ bool region_grow(struct region *r, uint64_t bytes);
 /* Gives back what lies well beyond `used`, at most so many bytes, a multiple
  * of pages; answers how many. */
 uint64_t region_trim(struct region *r, uint64_t used, uint64_t most);
-void region_release(struct region *r);
 bool list_push_slow(struct oop_list *l, oop o);
 
 static inline bool region_ensure(struct region *r, uint64_t bytes)

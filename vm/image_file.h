@@ -28,7 +28,7 @@ struct image_header {
 
 _Static_assert(sizeof(struct image_header) == 128, "header layout");
 
-enum { IMAGE_HEADER_MIN = 88, IMAGE_HEADER = 128, IMAGE_BRIDGE = 16 };
+enum { IMAGE_HEADER_MIN = 88, IMAGE_BRIDGE = 16 };
 
 #define IMAGE_FLAG_FLOATS_LITTLE 2ull
 /* Word 1 of the last bridge: an empty pinned, marked object of index 3. */

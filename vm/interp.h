@@ -184,7 +184,6 @@ static inline uint32_t at_hash(uint32_t shape)
 }
 
 /* process.c */
-void process_signal_pending(struct vm *vm);
 oop process_start(struct vm *vm); /* context of the image's active process */
 
 /* heap_follow, cheap where a forwarder is rare. */

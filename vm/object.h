@@ -88,10 +88,6 @@ static inline enum tag oop_tag(oop o) { return (enum tag)(o & TAG_MASK); }
 static inline bool is_pointer(oop o) { return (o & TAG_MASK) == 0; }
 static inline bool is_immediate(oop o) { return (o & TAG_MASK) != 0; }
 static inline bool is_int(oop o) { return (o & TAG_MASK) == TAG_INTEGER; }
-static inline bool are_ints(oop a, oop b)
-{
-    return (((a ^ TAG_INTEGER) | (b ^ TAG_INTEGER)) & TAG_MASK) == 0;
-}
 static inline bool is_char(oop o) { return (o & TAG_MASK) == TAG_CHARACTER; }
 static inline bool is_small_float(oop o)
 {

@@ -45,7 +45,8 @@ bool file_path(oop o, char *to)
 
 static int64_t last_error;
 
-int file_error(int64_t error)
+/* A primitive error for one of the platform's. */
+static int file_error(int64_t error)
 {
     last_error = error;
     switch (error) {

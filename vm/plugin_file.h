@@ -14,5 +14,3 @@ enum { PATH_MAX_BYTES = 4096 };
 
 /* A byte object as a path; false: it is none, or too long, or has a NUL. */
 bool file_path(oop o, char *to);
-/* A primitive error for one of the platform's. */
-int file_error(int64_t error);

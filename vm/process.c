@@ -163,7 +163,8 @@ void process_switch_to_highest(struct vm *vm)
     plat_panic("no process can run");
 }
 
-void process_put_to_sleep(struct vm *vm, oop process, bool preempted)
+/* Puts a process on its priority's run queue. */
+static void process_put_to_sleep(struct vm *vm, oop process, bool preempted)
 {
     oop list = run_list(vm, priority_of(process));
 

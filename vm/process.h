@@ -14,8 +14,6 @@ void process_own_heap(struct vm *vm); /* the collector asks us for roots */
 bool process_can_switch(struct vm *vm);
 bool list_is_empty(struct vm *vm, oop list);
 bool list_remove(struct vm *vm, oop list, oop process);
-/* Puts a process on its priority's run queue. */
-void process_put_to_sleep(struct vm *vm, oop process, bool preempted);
 /* Runs a process now if its priority is above the running one's. */
 void process_resume(struct vm *vm, oop process);
 /* The running process waits in `list`; the next one runs. */

@@ -237,9 +237,7 @@ struct code {
     uint64_t oop;
 };
 
-struct code *generate(struct tree *t);
 struct code *compile(struct method *m); /* NULL after reporting */
-bool has_mediated_slots(const struct klass *c); /* contexts' classes */
 
 /* --- objects (heapfile.c) --- */
 
@@ -251,7 +249,6 @@ oop_t obj_new(unsigned class_index, unsigned format, size_t slots);
 oop_t obj_bytes(unsigned class_index, unsigned format, const void *data,
                 size_t size); /* format 16 or 24 */
 uint64_t *obj_slots(oop_t o);
-void obj_set_class(oop_t o, unsigned class_index);
 void obj_set_hash(oop_t o, uint32_t hash);
 uint32_t obj_hash(oop_t o);
 void obj_give_hash(oop_t o); /* the next one of the VM's own sequence */
@@ -267,7 +264,6 @@ oop_t oop_of_symbol(const char *name);
 oop_t oop_of_string(const char *text, size_t size); /* UTF-8 */
 oop_t oop_of_binding(struct binding *b);
 oop_t oop_of_code(struct code *c);
-oop_t oop_association(oop_t key, oop_t value);
 oop_t oop_array(const oop_t *items, size_t n);
 oop_t all_symbols(void); /* an Array, itself not counting */
 /* Sets the named variable of an instance; a class without it is passed. */

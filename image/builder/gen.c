@@ -31,7 +31,7 @@ enum {
     B_POP_REMOTE = 0xfd,
 };
 
-enum jump { J_NONE, J_ALWAYS, J_TRUE, J_FALSE, J_LABEL };
+enum jump { J_NONE, J_ALWAYS, J_TRUE, J_FALSE };
 
 struct ins {
     enum jump jump;
@@ -202,7 +202,7 @@ static void store_var(struct gen *g, struct var *v, bool keep)
         pop_frame_slot(g, var_slot(g->func, v));
 }
 
-bool has_mediated_slots(const struct klass *c)
+static bool has_mediated_slots(const struct klass *c)
 {
     struct klass *context = find_class(intern("Context"));
 
@@ -816,7 +816,7 @@ static unsigned quick_primitive(const struct gen *g)
            : !strcmp(v->name, "nil") ? 259 : 0;
 }
 
-struct code *generate(struct tree *t)
+static struct code *generate(struct tree *t)
 {
     struct gen g = { .func = t->func, .tree = t };
 

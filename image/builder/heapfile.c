@@ -75,11 +75,6 @@ oop_t obj_bytes(unsigned class_index, unsigned format, const void *data,
     return o;
 }
 
-void obj_set_class(oop_t o, unsigned class_index)
-{
-    *header_of(o) = (*header_of(o) & ~0x3fffffull) | class_index;
-}
-
 void obj_set_hash(oop_t o, uint32_t hash)
 {
     *header_of(o) |= (uint64_t)hash << 32;

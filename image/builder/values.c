@@ -41,7 +41,7 @@ oop_t oop_array(const oop_t *items, size_t n)
     return o;
 }
 
-oop_t oop_association(oop_t key, oop_t value)
+static oop_t oop_association(oop_t key, oop_t value)
 {
     oop_t o = new_instance(need_class("Association"), 0);
 

@@ -39,7 +39,6 @@ void screen_resize(uint32_t width, uint32_t height);
 void screen_fix_size(uint32_t width, uint32_t height);
 /* No window, ever: before the VM runs. */
 void screen_headless(void);
-bool screen_is_headless(void);
 /* Where screen_save writes a PPM picture: at exit and on SIGUSR1. */
 void screen_save_to(const char *file);
 void screen_save(void);

@@ -24,11 +24,6 @@ void screen_headless(void)
     headless = true;
 }
 
-bool screen_is_headless(void)
-{
-    return headless;
-}
-
 static void copy_rows(uint32_t *to, uint32_t to_width, const uint32_t *from,
                       uint32_t from_width, uint32_t width, uint32_t height)
 {

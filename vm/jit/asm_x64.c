@@ -536,11 +536,6 @@ void asm_cmov_load(struct assembler *a, enum cond c, enum reg to,
     mod_rm(a, to, m);
 }
 
-void asm_xchg(struct assembler *a, enum reg x, enum reg y)
-{
-    op_rr(a, true, 0x87, y, x);
-}
-
 /* --- doubles --- */
 
 static void sse_rr(struct assembler *a, unsigned prefix, bool w, unsigned op,
@@ -602,11 +597,6 @@ static void sse_label(struct assembler *a, unsigned op, unsigned reg,
     rex(a, 0, reg, NO_REG, NO_REG, false);
     asm_byte(a, 0x0f);
     rip_operand(a, op, reg, l);
-}
-
-void asm_sse_load(struct assembler *a, enum sse op, unsigned to, struct mem m)
-{
-    sse_rm(a, 0xf2, op, to, m);
 }
 
 void asm_sse_label(struct assembler *a, enum sse op, unsigned to,

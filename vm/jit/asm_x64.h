@@ -130,7 +130,6 @@ void asm_idiv(struct assembler *a, enum reg r);
 void asm_inc_mem(struct assembler *a, struct mem m);
 void asm_cmov_load(struct assembler *a, enum cond c, enum reg to,
                    struct mem m);
-void asm_xchg(struct assembler *a, enum reg x, enum reg y);
 void asm_trap(struct assembler *a);
 
 /* `to` op a word behind the code, and of doubles. */
@@ -144,8 +143,6 @@ void asm_sse(struct assembler *a, enum sse op, unsigned to, unsigned from);
 void asm_int_to_double(struct assembler *a, unsigned xmm, enum reg from);
 void asm_double_to_int(struct assembler *a, enum reg to, unsigned xmm);
 void asm_compare_doubles(struct assembler *a, unsigned x, unsigned y);
-void asm_sse_load(struct assembler *a, enum sse op, unsigned to,
-                  struct mem m);
 void asm_sse_label(struct assembler *a, enum sse op, unsigned to,
                    struct label *l);
 void asm_mov_double(struct assembler *a, unsigned to, unsigned from);

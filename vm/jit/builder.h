@@ -97,7 +97,6 @@ bool scope_prepare(struct builder *b, struct scope *s, oop method);
 void scope_run(struct builder *b, uint32_t from, uint32_t to);
 /* Operands: from the top, 0. */
 struct ir_node *operand(const struct builder *b, unsigned down);
-void set_operand(struct builder *b, unsigned down, struct ir_node *n);
 void push(struct builder *b, struct ir_node *n);
 struct ir_node *pop(struct builder *b);
 /* Nodes in the current block. */
@@ -121,7 +120,6 @@ void fail(struct builder *b);   /* control does not come here */
  * block is answered. */
 struct ir_block *split(struct builder *b, struct ir_node *boolean,
                        bool sense);
-void build_return(struct builder *b, struct ir_node *answer, bool local);
 
 /* --- ir_flow.c --- */
 
@@ -147,16 +145,9 @@ bool is_noted(const struct builder *b, uint64_t key);
 void note(struct builder *b, uint64_t key);
 /* The object is needed after all. */
 void escape(struct builder *b, struct ir_node *object);
-/* An object that is not made, entered in the environment; NULL: it was
- * needed when that was tried, or there are too many. */
-struct ir_node *unmade_object(struct builder *b, uint32_t class_index,
-                              unsigned format, struct ir_node *const *fields,
-                              unsigned n, bool is_mutable);
 const struct unmade *unmade_of(const struct builder *b,
                                const struct ir_node *object);
 struct ir_object *find_object(const struct env *e, const struct ir_node *id);
-void enter_object(struct builder *b, struct ir_node *id,
-                  struct ir_node **fields, unsigned n);
 struct ir_node *field_of(struct builder *b, const struct ir_node *object,
                          unsigned i);
 void set_field(struct builder *b, struct ir_node *object, unsigned i,
@@ -170,10 +161,6 @@ void check_survivors(struct builder *b);
 /* --- ir_inline.c --- */
 
 void build_send(struct builder *b);  /* of any kind, but special ones */
-/* A send of `selector` that may be inlined. */
-void build_ordinary_send(struct builder *b, oop selector, unsigned argc);
-void real_send(struct builder *b, oop selector, unsigned argc,
-               oop super_class);
 /* The graph takes it for granted that the lookup finds the method. */
 void add_dependency(struct builder *b, oop selector, oop class, oop method);
 

@@ -126,7 +126,6 @@ void emit_count(struct compiler *c, const int64_t *left, struct label *none);
 /* --- jit_ops.c --- */
 
 void compile_op(struct compiler *c);
-void compile_return(struct compiler *c);
 
 /* The oop in x was stored into the object in y. */
 void emit_barrier(struct compiler *c, enum reg x, enum reg y);

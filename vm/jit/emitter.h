@@ -149,8 +149,6 @@ bool find_loop_uses(struct emitter *e, const struct ir_block *header);
 /* Shows each value that a node needs: its inputs; what a state holds. */
 typedef void (*value_visitor)(struct emitter *e, struct ir_node *v,
                               void *data);
-void visit_inputs(struct emitter *e, struct ir_node *n, value_visitor visit,
-                  void *data);
 void visit_state_values(struct emitter *e, const struct ir_state *s,
                         value_visitor visit, void *data);
 /* Inputs, and of the state, which nodes share, what is its own to use up. */

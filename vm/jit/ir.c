@@ -309,29 +309,31 @@ struct ir_node *ir_constant(struct ir_graph *g, oop o)
 
 /* --- uses --- */
 
+typedef void use_visitor(struct ir_node **use);
+
 /* Shows all that a state refers to, its callers too, unless they were shown
  * under this mark already. */
-static void visit_state(struct ir_state *s, uint32_t mark, ir_use_visitor visit,
-                        void *data)
+static void visit_state(struct ir_state *s, uint32_t mark, use_visitor *visit)
 {
     unsigned i, k;
 
     for (; s && s->mark != mark; s = s->caller) {
         s->mark = mark;
-        visit(&s->receiver, data);
+        visit(&s->receiver);
         if (s->closure)
-            visit(&s->closure, data);
+            visit(&s->closure);
         for (i = 0; i < (unsigned)s->num_temps + s->num_values; i++)
-            visit(&s->values[i], data);
+            visit(&s->values[i]);
         for (i = 0; i < s->num_objects; i++) {
-            visit(&s->objects[i].id, data);
+            visit(&s->objects[i].id);
             for (k = 0; k < s->objects[i].num_fields; k++)
-                visit(&s->objects[i].fields[k], data);
+                visit(&s->objects[i].fields[k]);
         }
     }
 }
 
-void ir_visit_uses(struct ir_graph *g, ir_use_visitor visit, void *data)
+/* Shows every reference to a node, each state's once. */
+static void visit_uses(struct ir_graph *g, use_visitor *visit)
 {
     uint32_t mark = ++g->mark;
     unsigned i, k;
@@ -341,13 +343,13 @@ void ir_visit_uses(struct ir_graph *g, ir_use_visitor visit, void *data)
 
         for (n = g->blocks[i]->first; n; n = n->next) {
             for (k = 0; k < n->num_inputs; k++)
-                visit(&n->inputs[k], data);
-            visit_state(n->state, mark, visit, data);
+                visit(&n->inputs[k]);
+            visit_state(n->state, mark, visit);
         }
     }
 }
 
-static void count_use(struct ir_node **use, void *data) { (*use)->uses++; }
+static void count_use(struct ir_node **use) { (*use)->uses++; }
 
 void ir_count_uses(struct ir_graph *g)
 {
@@ -355,29 +357,10 @@ void ir_count_uses(struct ir_graph *g)
 
     for (i = 0; i < g->num_nodes; i++)
         g->nodes[i]->uses = 0;
-    ir_visit_uses(g, count_use, NULL);
+    visit_uses(g, count_use);
 }
 
-struct replacement {
-    struct ir_node *old, *new;
-};
-
-static void replace_use(struct ir_node **use, void *data)
-{
-    const struct replacement *r = data;
-
-    if (*use == r->old)
-        *use = r->new;
-}
-
-void ir_replace(struct ir_graph *g, struct ir_node *old, struct ir_node *new)
-{
-    struct replacement r = { old, new };
-
-    ir_visit_uses(g, replace_use, &r);
-}
-
-static void replace_marked(struct ir_node **use, void *data)
+static void replace_marked(struct ir_node **use)
 {
     while ((*use)->same_as)
         *use = (*use)->same_as;
@@ -387,7 +370,7 @@ void ir_replace_marked(struct ir_graph *g)
 {
     unsigned i;
 
-    ir_visit_uses(g, replace_marked, NULL);
+    visit_uses(g, replace_marked);
     for (i = 0; i < g->num_nodes; i++)
         if (g->nodes[i]->same_as) {
             ir_remove(g->nodes[i]);

@@ -74,7 +74,7 @@ struct ir_state {
     uint32_t bytecode;        /* offset of what is executed next */
     uint16_t num_temps;       /* first in `values`, then num_values operands */
     uint16_t num_values, num_objects;
-    uint32_t mark;            /* ir_visit_uses */
+    uint32_t mark;            /* visit_uses */
     struct ir_node *receiver;
     struct ir_node *closure;  /* NULL in a method */
     struct ir_node **values;  /* temps, then operands from the lowest */
@@ -135,7 +135,7 @@ struct ir_graph {
     unsigned num_dependencies, dependencies_room;
     struct ir_chunk *chunks;  /* the arena */
     bool failed;              /* no memory, or too large: give up */
-    uint32_t mark;            /* of the last ir_visit_uses */
+    uint32_t mark;            /* of the last visit_uses */
     struct ir_node *spare;    /* what is answered when there is no other */
     struct ir_block *spare_block;
 };
@@ -159,16 +159,11 @@ void ir_add_input(struct ir_graph *g, struct ir_node *n, struct ir_node *in);
 void ir_insert_before(struct ir_node *place, struct ir_node *n);
 /* Takes it out of its block. */
 void ir_remove(struct ir_node *n);
-/* Everybody that uses `old` uses `new` afterwards, states too. */
-void ir_replace(struct ir_graph *g, struct ir_node *old, struct ir_node *new);
-/* The same for many at once: every node whose same_as is set goes, and that
- * stands for it. */
+/* Every node whose same_as is set goes, and that stands for it, in states
+ * too. */
 void ir_replace_marked(struct ir_graph *g);
 /* The constant's only node, in the entry block. */
 struct ir_node *ir_constant(struct ir_graph *g, oop o);
-/* Shows every reference to a node, each state's once. */
-typedef void (*ir_use_visitor)(struct ir_node **use, void *data);
-void ir_visit_uses(struct ir_graph *g, ir_use_visitor visit, void *data);
 void ir_count_uses(struct ir_graph *g);
 /* Reverse post-order, in which a loop's blocks follow each other, dominators
  * and loop depths, made anew; unreachable blocks go, with their edges and the

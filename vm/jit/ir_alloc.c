@@ -27,8 +27,8 @@ bool has_place(const struct emitter *e, const struct ir_node *n)
            (n->op == IR_ARGUMENT && (unsigned)n->index < e->frame_temps);
 }
 
-void visit_inputs(struct emitter *e, struct ir_node *n, value_visitor visit,
-                  void *data)
+static void visit_inputs(struct emitter *e, struct ir_node *n,
+                         value_visitor visit, void *data)
 {
     unsigned i;
 

@@ -16,7 +16,7 @@ struct ir_node *operand(const struct builder *b, unsigned down)
     return b->env.values[b->scope->num_temps + b->env.depth - 1 - down];
 }
 
-void set_operand(struct builder *b, unsigned down, struct ir_node *n)
+static void set_operand(struct builder *b, unsigned down, struct ir_node *n)
 {
     b->env.values[b->scope->num_temps + b->env.depth - 1 - down] = n;
 }
@@ -312,7 +312,7 @@ static void leave(struct builder *b, struct scope *s, struct ir_node *answer)
 
 /* "^" in the frame's own block may be far: it is done in the interpreter, and
  * a block that does it often is none for this compiler. */
-void build_return(struct builder *b, struct ir_node *answer, bool local)
+static void build_return(struct builder *b, struct ir_node *answer, bool local)
 {
     struct scope *to = local ? b->scope : b->scope->home;
 

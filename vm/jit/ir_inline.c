@@ -47,8 +47,8 @@ void add_dependency(struct builder *b, oop selector, oop class, oop method)
 
 /* --- sends that are sends --- */
 
-void real_send(struct builder *b, oop selector, unsigned argc,
-               oop super_class)
+static void real_send(struct builder *b, oop selector, unsigned argc,
+                      oop super_class)
 {
     struct ir_node *inputs[IR_MAX_INPUTS], *n;
     struct ir_state *after = state_at(b, b->op.next, argc + 1);
@@ -396,7 +396,8 @@ static void send_by_feedback(struct builder *b, oop selector, unsigned argc)
     inline_cases(b, &f, callees, selector, argc, failed);
 }
 
-void build_ordinary_send(struct builder *b, oop selector, unsigned argc)
+/* A send of `selector` that may be inlined. */
+static void build_ordinary_send(struct builder *b, oop selector, unsigned argc)
 {
     uint32_t class_index = known_class(operand(b, argc));
     struct callee c;

@@ -89,8 +89,8 @@ void escape(struct builder *b, struct ir_node *object)
 }
 
 /* States and edges share what was there before. */
-void enter_object(struct builder *b, struct ir_node *id,
-                  struct ir_node **fields, unsigned n)
+static void enter_object(struct builder *b, struct ir_node *id,
+                         struct ir_node **fields, unsigned n)
 {
     const struct ir_object *old = find_object(&b->env, id);
     unsigned count = b->env.num_objects;
@@ -106,9 +106,12 @@ void enter_object(struct builder *b, struct ir_node *id,
     b->env.objects = all;
 }
 
-struct ir_node *unmade_object(struct builder *b, uint32_t class_index,
-                              unsigned format, struct ir_node *const *fields,
-                              unsigned n, bool is_mutable)
+/* An object that is not made, entered in the environment; NULL: it was
+ * needed when that was tried, or there are too many. */
+static struct ir_node *unmade_object(struct builder *b, uint32_t class_index,
+                                     unsigned format,
+                                     struct ir_node *const *fields, unsigned n,
+                                     bool is_mutable)
 {
     uint64_t key = key_of(b->scope, b->at, 1);
     struct ir_node **own, *object;

@@ -351,7 +351,7 @@ int op_pops(const struct op *op)
     }
 }
 
-int op_pushes(const struct op *op)
+static int op_pushes(const struct op *op)
 {
     switch (op->kind) {
     case OP_NOP: case OP_POP: case OP_JUMP: case OP_JUMP_TRUE:

@@ -539,7 +539,7 @@ static void local_return(struct compiler *c)
 }
 
 /* "^ x": out of a block it may be far. */
-void compile_return(struct compiler *c)
+static void compile_return(struct compiler *c)
 {
     if (!c->is_block && !c->embedded) {
         local_return(c);

@@ -224,7 +224,6 @@ struct op {
 struct op jit_decode(oop method, uint32_t at);
 /* Operands that an operation takes and leaves. */
 int op_pops(const struct op *op);
-int op_pushes(const struct op *op);
 
 /* What verification learns of the bytecode at an offset. */
 struct place {
@@ -301,9 +300,6 @@ uint32_t send_site_tag(const uint8_t *site);
 /* The same of a PIC's case. */
 const uint8_t *send_pic_case(const struct jit_code *pic, unsigned i,
                              uint32_t *tag);
-/* Machine code for a method that is about to be called, or NULL: interpret.
- * May flush. */
-struct jit_code *jit_code_for(struct vm *vm, oop method);
 
 /* --- jit_runtime.c --- */
 

@@ -375,7 +375,9 @@ static void link_send(struct vm *vm, uint8_t *site, struct point *p,
 
 /* --- the miss --- */
 
-struct jit_code *jit_code_for(struct vm *vm, oop method)
+/* Machine code for a method that is about to be called, or NULL: interpret.
+ * May flush. */
+static struct jit_code *jit_code_for(struct vm *vm, oop method)
 {
     struct jit_code *c = zone_find(vm, method, 0);
 
