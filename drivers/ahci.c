@@ -4,8 +4,7 @@
  * Source: Serial ATA AHCI 1.3.1; ATA8-ACS for the commands.
  * QEMU: -device ahci,id=a -device ide-hd,bus=a.0,drive=d   (q35 has one)
  *
- * One command at a time per port, slot 0, through a bounce buffer, so that
- * callers may hand in any memory. Optical drives are left alone.
+ * One command at a time per port, slot 0. Optical drives are left alone.
  *
  * Ports come and go. A disk that comes back, at whichever port, is the same
  * block device again; meanwhile requests fail.
@@ -26,7 +25,7 @@
 #include "kernel/work.h"
 
 enum { /* generic host control, AHCI section 3.1, in 32-bit words */
-    HBA_GHC = 0x04 / 4, HBA_IS = 0x08 / 4,
+    HBA_CAP = 0x00 / 4, HBA_GHC = 0x04 / 4, HBA_IS = 0x08 / 4,
     HBA_PI = 0x0c / 4, HBA_PORTS = 0x100 / 4, HBA_PORT_WORDS = 0x80 / 4,
 };
 enum { /* a port, section 3.3 */
@@ -41,6 +40,7 @@ enum { /* a port, section 3.3 */
 #define SCTL_NO_SLEEP 0x300u /* a sleeping link looks like a pulled one */
 #define IS_DEFINED 0xfdc000ffu
 #define SERR_DEFINED 0x07ff0f03u
+#define CAP_64_BITS (1u << 31)
 #define GHC_ENABLE (1u << 31)
 #define GHC_INTERRUPTS (1u << 1)
 enum {
@@ -58,6 +58,7 @@ enum {
 enum {
     PORTS = 32, DISKS = 32, CONTROLLERS = 4,
     BOUNCE_BYTES = 128 * 1024,
+    MOST_BYTES = 1 << 20, REGIONS = 264, /* of a command: 1 MiB of pages */
     TIMEOUT_USECS = 10 * 1000 * 1000,
     LINK_USECS = 10 * 1000,         /* section 10.4.2 */
     READY_USECS = 10 * 1000 * 1000, /* a disk may have to spin up */
@@ -75,13 +76,17 @@ struct command_header { /* section 4.2.2 */
 };
 _Static_assert(sizeof(struct command_header) == 32, "AHCI 4.2.2");
 
-struct command_table { /* section 4.2.3, one region */
+struct region {
+    uint32_t low, high, reserved, count; /* bytes - 1, at most 4 MiB */
+};
+
+struct command_table { /* section 4.2.3 */
     uint8_t fis[64];
     uint8_t atapi[16];
     uint8_t reserved[48];
-    uint32_t data_low, data_high, reserved2, count; /* bytes - 1 */
+    struct region data[REGIONS];
 };
-_Static_assert(offsetof(struct command_table, data_low) == 128, "AHCI 4.2.3");
+_Static_assert(offsetof(struct command_table, data) == 128, "AHCI 4.2.3");
 
 struct port_memory { /* what the port is told about; 1 KiB aligned */
     struct command_header list[32];
@@ -97,6 +102,7 @@ struct ahci_port {
     struct port_memory *memory;
     uint8_t *bounce;
     uint64_t memory_phys, bounce_phys;
+    uint64_t reach; /* the highest address that it can be told */
     struct ahci_disk *disk; /* that hangs on it; NULL: none that is driven */
     uint64_t speaks_by;     /* when to give up a disk that spins up */
     bool changed;           /* the link was down since we looked */
@@ -178,10 +184,31 @@ static void watch(struct ahci_port *p)
     p->regs[PX_IE] |= IS_PLUG;
 }
 
-/* A port without a device must not be started: 10.3.1. */
+static void set_detection(volatile uint32_t *port, uint32_t reset)
+{
+    port[PX_SCTL] = (port[PX_SCTL] & ~SCTL_DETECTION) | SCTL_NO_SLEEP | reset;
+}
+
+/* All at once, since each takes its time: 10.4.2. */
+static void reset_links(struct ahci_port *ports, uint32_t which)
+{
+    for (unsigned i = 0; i < PORTS; i++)
+        if (which & (1u << i))
+            set_detection(ports[i].regs, SCTL_RESET);
+    clock_delay(1000);
+    for (unsigned i = 0; i < PORTS; i++)
+        if (which & (1u << i))
+            set_detection(ports[i].regs, 0);
+    clock_delay(LINK_USECS);
+}
+
+/* After it the port leaves alone the memory that it was told of: where it
+ * does not stop, it is reset, and the disk looked at anew. A port without a
+ * device must not be started: 10.3.1. */
 static void port_restart(struct ahci_port *p)
 {
-    port_stop(p->regs);
+    if (port_stop(p->regs))
+        reset_links(p - p->number, 1u << p->number);
     if (lost(p))
         watch(p);
     else
@@ -197,8 +224,19 @@ static bool command_done(void *arg)
            (p->regs[PX_IS] & IS_TASK_FILE_ERROR);
 }
 
+static void fill_regions(struct command_table *t,
+                         const struct block_piece *pieces, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        t->data[i] = (struct region){
+            .low = (uint32_t)pieces[i].phys,
+            .high = (uint32_t)(pieces[i].phys >> 32),
+            .count = pieces[i].bytes - 1,
+        };
+}
+
 static void fill_command(struct ahci_port *p, uint8_t command, uint64_t lba,
-                         uint32_t count, uint32_t bytes, bool write)
+                         uint32_t count, bool write, unsigned regions)
 {
     struct command_table *t = &p->memory->table;
     struct command_header *h = &p->memory->list[0];
@@ -217,11 +255,8 @@ static void fill_command(struct ahci_port *p, uint8_t command, uint64_t lba,
     t->fis[10] = lba >> 40;
     t->fis[12] = count;
     t->fis[13] = count >> 8;
-    t->data_low = p->bounce_phys;
-    t->data_high = p->bounce_phys >> 32;
-    t->count = bytes ? bytes - 1 : 0;
     h->flags = 5 | (write ? 1 << 6 : 0);
-    h->prdt_entries = bytes != 0;
+    h->prdt_entries = (uint16_t)regions;
     h->bytes_done = 0;
     h->table_low = table;
     h->table_high = table >> 32;
@@ -252,14 +287,16 @@ static int run_command(struct ahci_port *p)
 /* --- block_ops --- */
 
 static int ahci_move(struct block_device *b, bool write, uint64_t sector,
-                     uint32_t count)
+                     uint32_t count, const struct block_piece *pieces,
+                     unsigned n)
 {
     struct ahci_disk *d = b->driver;
 
     if (!d->port || lost(d->port))
         return -ENODEV;
     fill_command(d->port, write ? ATA_WRITE_DMA_EXT : ATA_READ_DMA_EXT,
-                 sector, count, count * b->sector_size, write);
+                 sector, count, write, n);
+    fill_regions(&d->port->memory->table, pieces, n);
     return run_command(d->port);
 }
 
@@ -269,12 +306,12 @@ static int ahci_flush(struct block_device *b)
 
     if (!d->port || lost(d->port))
         return -ENODEV;
-    fill_command(d->port, ATA_FLUSH_EXT, 0, 0, 0, false);
+    fill_command(d->port, ATA_FLUSH_EXT, 0, 0, false, 0);
     return run_command(d->port);
 }
 
 static const struct block_ops ahci_ops = {
-    .read = block_read_bounced, .write = block_write_bounced,
+    .read = block_read_dma, .write = block_write_dma,
     .flush = ahci_flush, .move = ahci_move,
 };
 
@@ -323,7 +360,11 @@ static int attach(struct ahci_port *p, const struct block_device *b,
         return -ENOSPC;
     memcpy(d->identity, identity, IDENTITY_BYTES);
     d->device.bounce = p->bounce;
+    d->device.bounce_phys = p->bounce_phys;
     d->device.bounce_sectors = BOUNCE_BYTES / b->sector_size;
+    d->device.most_sectors = MOST_BYTES / b->sector_size;
+    d->device.most_pieces = REGIONS;
+    d->device.reach = p->reach;
     d->device.gone = false;
     d->port = p;
     p->disk = d;
@@ -347,11 +388,13 @@ static void detach(struct ahci_port *p)
 static int identify(struct ahci_port *p)
 {
     const uint16_t *id = (const uint16_t *)p->bounce;
+    const struct block_piece answer = { p->bounce_phys, 512 };
     char identity[IDENTITY_BYTES];
     struct block_device b = { 0 };
     int error;
 
-    fill_command(p, ATA_IDENTIFY, 0, 0, 512, false);
+    fill_command(p, ATA_IDENTIFY, 0, 0, false, 1);
+    fill_regions(&p->memory->table, &answer, 1);
     error = run_command(p);
     if (error)
         return error;
@@ -369,24 +412,6 @@ static int identify(struct ahci_port *p)
 static bool link_up(volatile uint32_t *port)
 {
     return present(port) && (port[PX_SSTS] >> 8 & 0xf) == 1;
-}
-
-static void set_detection(volatile uint32_t *port, uint32_t reset)
-{
-    port[PX_SCTL] = (port[PX_SCTL] & ~SCTL_DETECTION) | SCTL_NO_SLEEP | reset;
-}
-
-/* All at once, since each takes its time: 10.4.2. */
-static void reset_links(struct ahci_port *ports, uint32_t which)
-{
-    for (unsigned i = 0; i < PORTS; i++)
-        if (which & (1u << i))
-            set_detection(ports[i].regs, SCTL_RESET);
-    clock_delay(1000);
-    for (unsigned i = 0; i < PORTS; i++)
-        if (which & (1u << i))
-            set_detection(ports[i].regs, 0);
-    clock_delay(LINK_USECS);
 }
 
 /* A firmware that started from elsewhere leaves ports asleep: those without
@@ -550,6 +575,7 @@ static void find_ports(struct controller *c, uint64_t bytes)
         if (!(c->hba[HBA_PI] & (1u << i)) || (0x180 + i * 0x80) > bytes)
             continue;
         p->number = i;
+        p->reach = c->hba[HBA_CAP] & CAP_64_BITS ? UINT64_MAX : UINT32_MAX;
         p->look.run = port_look;
         p->regs = c->hba + HBA_PORTS + i * HBA_PORT_WORDS;
         p->regs[PX_IE] = 0;

@@ -1,6 +1,5 @@
 /*
- * block.c - the list of disks, the checks that every request passes, and
- * bounce buffers.
+ * block.c - the list of disks, the checks that every request passes.
  */
 #include "drivers/block.h"
 
@@ -66,50 +65,4 @@ int block_write(struct block_device *d, uint64_t sector, uint32_t count,
 int block_flush(struct block_device *d)
 {
     return d->read_only ? 0 : d->ops->flush(d);
-}
-
-/* --- through the bounce buffer --- */
-
-static uint32_t piece(const struct block_device *d, uint32_t count)
-{
-    return count < d->bounce_sectors ? count : d->bounce_sectors;
-}
-
-int block_read_bounced(struct block_device *d, uint64_t sector,
-                       uint32_t count, void *bytes)
-{
-    uint8_t *to = bytes;
-
-    while (count) {
-        uint32_t n = piece(d, count);
-        int error = d->ops->move(d, false, sector, n);
-
-        if (error)
-            return error;
-        memcpy(to, d->bounce, n * d->sector_size);
-        to += n * d->sector_size;
-        sector += n;
-        count -= n;
-    }
-    return 0;
-}
-
-int block_write_bounced(struct block_device *d, uint64_t sector,
-                        uint32_t count, const void *bytes)
-{
-    const uint8_t *from = bytes;
-
-    while (count) {
-        uint32_t n = piece(d, count);
-        int error;
-
-        memcpy(d->bounce, from, n * d->sector_size);
-        error = d->ops->move(d, true, sector, n);
-        if (error)
-            return error;
-        from += n * d->sector_size;
-        sector += n;
-        count -= n;
-    }
-    return 0;
 }

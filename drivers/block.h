@@ -13,6 +13,12 @@
 
 struct block_device;
 
+/* Neighbouring memory, as a device sees it. */
+struct block_piece {
+    uint64_t phys;
+    uint32_t bytes;
+};
+
 struct block_ops {
     /* Whole sectors, any count, any buffer in kernel or VM memory. 0, or a
      * negative errno: -EIO, -EROFS, -EINVAL (past the end), -ETIMEDOUT,
@@ -23,11 +29,14 @@ struct block_ops {
                  const void *bytes);
     /* Everything written before is on the medium when it returns 0. */
     int (*flush)(struct block_device *d);
-    /* Of drivers whose `read` and `write` are block_read_bounced and
-     * block_write_bounced: moves 1 to `bounce_sectors` sectors between the
-     * disk and the bounce buffer. */
+    /* Of drivers whose `read` and `write` are block_read_dma and
+     * block_write_dma: moves sectors between the disk and the pieces, which
+     * are as many bytes. Either the bounce buffer's beginning, or memory
+     * within the limits below; all pieces but the last end at the end of a
+     * page, all but the first begin with one. */
     int (*move)(struct block_device *d, bool write, uint64_t sector,
-                uint32_t count);
+                uint32_t count, const struct block_piece *pieces,
+                unsigned n);
 };
 
 struct block_device {
@@ -41,8 +50,12 @@ struct block_device {
     bool gone; /* unplugged for now; the driver clears it (whole disks) */
     struct block_device *parent; /* of a partition; else NULL */
     uint64_t first_sector;       /* of a partition, on its parent */
-    uint8_t *bounce; /* for ops->move: memory that the device reaches */
-    uint32_t bounce_sectors;
+    /* For ops->move: memory that the device reaches, and what one command
+     * takes of other memory (most_pieces 0: none), below `reach`. */
+    uint8_t *bounce;
+    uint64_t bounce_phys, reach;
+    uint32_t bounce_sectors, most_sectors;
+    unsigned most_pieces;
 };
 
 enum { BLOCK_MAX = 96 };
@@ -62,9 +75,9 @@ int block_write(struct block_device *d, uint64_t sector, uint32_t count,
                 const void *bytes);
 int block_flush(struct block_device *d);
 
-/* Through the bounce buffer, in pieces, for block_ops: callers may hand in
- * memory that no device could be told about. */
-int block_read_bounced(struct block_device *d, uint64_t sector,
-                       uint32_t count, void *bytes);
-int block_write_bounced(struct block_device *d, uint64_t sector,
-                        uint32_t count, const void *bytes);
+/* For block_ops: callers may hand in memory that no device could be told
+ * about. */
+int block_read_dma(struct block_device *d, uint64_t sector, uint32_t count,
+                   void *bytes);
+int block_write_dma(struct block_device *d, uint64_t sector, uint32_t count,
+                    const void *bytes);

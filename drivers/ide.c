@@ -6,9 +6,9 @@
  * IDE Controller Specification 1.0 (compatibility and native mode).
  * QEMU: -M pc -drive if=ide   (PIIX3)
  *
- * Two channels, two disks on each, one command at a time, through a bounce
- * buffer that the channel's disks share. A command that fails resets the
- * channel. CD drives are left alone. The firmware has set the timings.
+ * Two channels, two disks on each, one command at a time. A command that
+ * fails resets the channel. CD drives are left alone. The firmware has set
+ * the timings.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -42,7 +42,10 @@ enum { /* bus master registers of a channel */
 };
 enum {
     CHANNELS = 8, DISKS = 8,
-    BOUNCE_BYTES = 64 * 1024, /* one entry of the table, the most it takes */
+    BOUNCE_BYTES = 64 * 1024, REGION = 64 * 1024,
+    REGIONS = 512,          /* a page of them */
+    MOST_BYTES = 1 << 20, MOST_PIECES = 264,
+    LBA28_COUNT = 256,
     LBA28_SECTORS = 1 << 28,
     TIMEOUT_USECS = 10 * 1000 * 1000, PROBE_USECS = 1000 * 1000,
     FLUSH_USECS = 30 * 1000 * 1000, RESET_USECS = 5 * 1000 * 1000,
@@ -174,15 +177,35 @@ static void acknowledge(const struct channel *c)
     outb(c->master + BM_STATUS, kept | BM_INTERRUPT | BM_ERROR);
 }
 
-static int run_dma(const struct disk *d, bool write, uint8_t command,
-                   uint32_t bytes)
+/* No entry crosses a multiple of 64 KiB: at most MOST_PIECES of pages, and
+ * one for each multiple in MOST_BYTES. */
+static void fill_table(struct prd *table, const struct block_piece *pieces,
+                       unsigned n)
+{
+    struct prd *p = table;
+
+    for (unsigned i = 0; i < n; i++) {
+        uint32_t at = (uint32_t)pieces[i].phys, left = pieces[i].bytes;
+
+        while (left) {
+            uint32_t room = REGION - at % REGION;
+            uint32_t bytes = left < room ? left : room;
+
+            *p++ = (struct prd){ at, (uint16_t)bytes, 0 };
+            at += bytes;
+            left -= bytes;
+        }
+    }
+    p[-1].flags = PRD_LAST;
+}
+_Static_assert(MOST_PIECES + MOST_BYTES / REGION + 1 <= REGIONS, "a page");
+
+static int run_dma(const struct disk *d, bool write, uint8_t command)
 {
     struct channel *c = d->channel;
     uint8_t direction = write ? 0 : BM_TO_MEMORY;
     int error;
 
-    *c->table = (struct prd){ (uint32_t)c->bounce_phys, (uint16_t)bytes,
-                              PRD_LAST };
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     outl(c->master + BM_TABLE, (uint32_t)c->table_phys);
     outb(c->master + BM_COMMAND, direction);
@@ -199,7 +222,8 @@ static int run_dma(const struct disk *d, bool write, uint8_t command,
 }
 
 static int ide_move(struct block_device *b, bool write, uint64_t sector,
-                    uint32_t count)
+                    uint32_t count, const struct block_piece *pieces,
+                    unsigned n)
 {
     struct disk *d = b->driver;
     uint8_t command = d->lba48 ? (write ? ATA_WRITE_DMA_EXT
@@ -209,7 +233,8 @@ static int ide_move(struct block_device *b, bool write, uint64_t sector,
 
     if (!error) {
         set_address(d, sector, count);
-        error = run_dma(d, write, command, count * b->sector_size);
+        fill_table(d->channel->table, pieces, n);
+        error = run_dma(d, write, command);
     }
     return finish(d, write ? "writing" : "reading", error);
 }
@@ -229,7 +254,7 @@ static int ide_flush(struct block_device *b)
 }
 
 static const struct block_ops ide_ops = {
-    .read = block_read_bounced, .write = block_write_bounced,
+    .read = block_read_dma, .write = block_write_dma,
     .flush = ide_flush, .move = ide_move,
 };
 
@@ -286,7 +311,11 @@ static void add_disk(struct channel *c, bool second)
     b->ops = &ide_ops;
     b->driver = d;
     b->bounce = c->bounce;
+    b->bounce_phys = c->bounce_phys;
     b->bounce_sectors = BOUNCE_BYTES / b->sector_size;
+    b->most_sectors = d->lba48 ? MOST_BYTES / b->sector_size : LBA28_COUNT;
+    b->most_pieces = MOST_PIECES;
+    b->reach = UINT32_MAX;
     disk_count++;
     klog("%s: %s, %llu MB%s\n", b->name, b->model,
          (unsigned long long)(b->sectors * b->sector_size >> 20),
@@ -308,16 +337,9 @@ static void ide_interrupt(void *arg)
 
 static int make_memory(struct channel *c)
 {
-    c->table = dma_alloc(sizeof *c->table, &c->table_phys);
-    /* Twice the size, so that 64 KiB of it cross no multiple of 64 KiB. */
-    c->bounce = dma_alloc(2 * BOUNCE_BYTES, &c->bounce_phys);
-    if (!c->table || !c->bounce)
-        return -ENOMEM;
-    uint64_t skip = -c->bounce_phys & (BOUNCE_BYTES - 1);
-
-    c->bounce += skip;
-    c->bounce_phys += skip;
-    return 0;
+    c->table = dma_alloc(REGIONS * sizeof *c->table, &c->table_phys);
+    c->bounce = dma_alloc(BOUNCE_BYTES, &c->bounce_phys);
+    return c->table && c->bounce ? 0 : -ENOMEM;
 }
 
 /* Native mode has its ports in BARs and the PCI line, compatibility mode the

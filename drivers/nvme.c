@@ -6,9 +6,9 @@
  * QEMU: -device nvme,serial=x,drive=d
  *
  * One pair of queues for the controller and one for its disks, one command
- * at a time, through a bounce buffer that all its namespaces share. A
- * controller that fails or does not answer is started anew; the command
- * that met with it is an error. If that fails too, every later one is.
+ * at a time; its namespaces share a bounce buffer. A controller that fails or
+ * does not answer is started anew; the command that met with it is an error.
+ * If that fails too, every later one is.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -52,7 +52,7 @@ enum {
     QUEUE = 16, /* entries of each queue */
     IO = 1, /* the number of the disks' pair of queues */
     PAGE = 4096,
-    BOUNCE_BYTES = 128 * 1024,
+    BOUNCE_BYTES = 128 * 1024, MOST_BYTES = 1 << 20,
     RETRIES = 3,
     TIMEOUT_USECS = 10 * 1000 * 1000,
 };
@@ -86,7 +86,7 @@ struct controller {
     struct queue admin, io;
     uint8_t *bounce;
     uint64_t bounce_phys;
-    uint64_t *list; /* PRPs of the bounce buffer's pages but the first */
+    uint64_t *list; /* PRPs of a command's pages but the first */
     uint64_t list_phys;
     uint64_t ready_usecs; /* how long starting and stopping may take */
     uint32_t most_bytes;  /* of one command */
@@ -316,19 +316,28 @@ static int run_io(struct disk *d, struct command *m)
     return error;
 }
 
-/* Pages of the bounce buffer: 4.3. */
+/* Page by page; a second one alone needs no list: 4.3. */
 static void set_pages(struct command *m, const struct controller *c,
-                      uint32_t bytes)
+                      const struct block_piece *pieces, unsigned n)
 {
-    m->prp1 = c->bounce_phys;
-    if (bytes > 2 * PAGE)
-        m->prp2 = c->list_phys;
-    else if (bytes > PAGE)
-        m->prp2 = c->bounce_phys + PAGE;
+    unsigned pages = 0;
+
+    m->prp1 = pieces->phys;
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t end = pieces[i].phys + pieces[i].bytes;
+        uint64_t at = i ? pieces[i].phys : (m->prp1 / PAGE + 1) * PAGE;
+
+        for (; at < end; at += PAGE)
+            c->list[pages++] = at;
+    }
+    if (pages)
+        m->prp2 = pages == 1 ? c->list[0] : c->list_phys;
 }
+_Static_assert(MOST_BYTES / PAGE + 1 <= PAGE / 8, "one page lists them all");
 
 static int nvme_move(struct block_device *b, bool write, uint64_t sector,
-                     uint32_t count)
+                     uint32_t count, const struct block_piece *pieces,
+                     unsigned n)
 {
     struct disk *d = b->driver;
     struct command m = {
@@ -336,7 +345,7 @@ static int nvme_move(struct block_device *b, bool write, uint64_t sector,
         .cdw11 = (uint32_t)(sector >> 32), .cdw12 = count - 1,
     };
 
-    set_pages(&m, d->controller, count * b->sector_size);
+    set_pages(&m, d->controller, pieces, n);
     return run_io(d, &m);
 }
 
@@ -349,7 +358,7 @@ static int nvme_flush(struct block_device *b)
 }
 
 static const struct block_ops nvme_ops = {
-    .read = block_read_bounced, .write = block_write_bounced,
+    .read = block_read_dma, .write = block_write_dma,
     .flush = nvme_flush, .move = nvme_move,
 };
 
@@ -372,8 +381,8 @@ static int identify_controller(struct controller *c)
     while (n && id[24 + n - 1] == ' ')
         n--;
     memcpy(c->model, id + 24, n);
-    c->most_bytes = BOUNCE_BYTES;
-    if (id[77] && id[77] < 5) /* a power of two of pages; 0: no limit */
+    c->most_bytes = MOST_BYTES;
+    if (id[77] && id[77] < 8) /* a power of two of pages; 0: no limit */
         c->most_bytes = (uint32_t)PAGE << id[77];
     c->has_cache = id[525] & 1;
     return 0;
@@ -414,7 +423,13 @@ static void add_disk(struct controller *c, uint32_t namespace)
     b->ops = &nvme_ops;
     b->driver = d;
     b->bounce = c->bounce;
-    b->bounce_sectors = c->most_bytes / b->sector_size;
+    b->bounce_phys = c->bounce_phys;
+    b->most_sectors = c->most_bytes / b->sector_size;
+    b->bounce_sectors = BOUNCE_BYTES / b->sector_size;
+    if (b->bounce_sectors > b->most_sectors)
+        b->bounce_sectors = b->most_sectors;
+    b->most_pieces = MOST_BYTES / PAGE + 1;
+    b->reach = UINT64_MAX;
     memcpy(b->model, c->model, sizeof b->model);
     if (block_register(b))
         return;
@@ -471,11 +486,7 @@ static int make_memory(struct controller *c, unsigned stride)
         return -ENOMEM;
     c->bounce = dma_alloc(BOUNCE_BYTES, &c->bounce_phys);
     c->list = dma_alloc(PAGE, &c->list_phys);
-    if (!c->bounce || !c->list)
-        return -ENOMEM;
-    for (unsigned i = 1; i < BOUNCE_BYTES / PAGE; i++)
-        c->list[i - 1] = c->bounce_phys + i * PAGE;
-    return 0;
+    return c->bounce && c->list ? 0 : -ENOMEM;
 }
 
 /* What the controller can, as far as it matters here: 3.1.1. */

@@ -344,7 +344,8 @@ static void fill_transfer(struct scsi_command *c, bool write, uint64_t sector,
 
 /* A medium that was exchanged is not written to. */
 static int scsi_move(struct block_device *b, bool write, uint64_t sector,
-                     uint32_t count)
+                     uint32_t count, const struct block_piece *pieces,
+                     unsigned piece_count)
 {
     struct scsi_disk *d = b->driver;
     struct scsi_command c;
@@ -355,6 +356,10 @@ static int scsi_move(struct block_device *b, bool write, uint64_t sector,
         return -ENODEV;
     fill_transfer(&c, write, sector, count);
     c.bytes = count * b->sector_size;
+    if (pieces->phys != b->bounce_phys) {
+        c.pieces = pieces;
+        c.piece_count = piece_count;
+    }
     n = run(d, &c, &s);
     if (d->changed)
         return -ENODEV;
@@ -384,7 +389,7 @@ static int scsi_flush(struct block_device *b)
 }
 
 static const struct block_ops scsi_ops = {
-    .read = block_read_bounced, .write = block_write_bounced,
+    .read = block_read_dma, .write = block_write_dma,
     .flush = scsi_flush, .move = scsi_move,
 };
 
@@ -397,6 +402,7 @@ void scsi_set_geometry(struct scsi_disk *d, const struct scsi_geometry *g)
     b->sector_size = g->sector_size;
     b->sectors = g->sectors;
     b->bounce = d->bounce;
+    b->bounce_phys = d->bounce_phys;
     b->bounce_sectors = SCSI_BYTES / g->sector_size;
     b->read_only = g->read_only;
     b->removable = g->removable;

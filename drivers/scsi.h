@@ -25,7 +25,9 @@ struct scsi_command {
     uint8_t cdb[SCSI_CDB];
     uint8_t cdb_bytes;
     bool in;        /* data comes from the disk */
-    uint32_t at, bytes; /* of the data, in the bounce buffer */
+    uint32_t at, bytes; /* of the data, in the bounce buffer ... */
+    const struct block_piece *pieces; /* ... or here, if there are any */
+    unsigned piece_count;
     uint64_t usecs;
 };
 
@@ -45,6 +47,7 @@ struct scsi_disk {
     void *link; /* the transport's own */
     unsigned lun;
     uint8_t *bounce;
+    uint64_t bounce_phys;
     /* What came with SCSI_CHECK; 0 bytes: the disk must be asked. */
     uint8_t sense[SCSI_SENSE_BYTES], sense_bytes;
     bool no_flush; /* it knows no SYNCHRONIZE CACHE */
@@ -57,7 +60,9 @@ int scsi_identify(struct scsi_disk *d, struct scsi_geometry *g);
 /* Which units share the disk's target: how many of them are in `luns`, or a
  * negative errno. */
 int scsi_report_luns(struct scsi_disk *d, unsigned *luns, unsigned most);
-/* Puts the answer into the block device, whose name is the caller's. */
+/* Puts the answer into the block device, whose name is the caller's, as are
+ * `most_pieces` and `reach` if its transport takes other memory than the
+ * bounce buffer. */
 void scsi_set_geometry(struct scsi_disk *d, const struct scsi_geometry *g);
 
 /* --- answers --- */

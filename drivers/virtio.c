@@ -24,7 +24,7 @@ enum {
 enum { F_VERSION_1_HIGH = 1 << 0 }; /* section 6 */
 enum { DESC_NEXT = 1, DESC_WRITE = 2 };
 enum {
-    LEAST_SLOTS = VIRTIO_PARTS, /* a power of two */
+    LEAST_SLOTS = VIRTIO_FEW,
     NO_VECTOR = 0xffff,
     RESET_USECS = 5 * 1000 * 1000,
 };

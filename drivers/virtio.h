@@ -52,7 +52,10 @@ struct virtio_part {
     uint32_t bytes;
     bool in; /* the device writes it */
 };
-enum { VIRTIO_PARTS = 4 };
+enum {
+    VIRTIO_PARTS = VIRTIO_SLOTS,
+    VIRTIO_FEW = 4, /* that every queue takes */
+};
 
 /* Starts the device with what it has of the features `wanted`; its queues
  * `first` to first + count - 1 become queues[0] and so on. `v`, zeroed by the
@@ -61,9 +64,9 @@ enum { VIRTIO_PARTS = 4 };
 int virtio_open(struct virtio_device *v, struct pci_device *dev,
                 uint32_t wanted, unsigned first, unsigned count);
 
-/* Hands over 1 to VIRTIO_PARTS pieces and waits until the device is done
- * with them: 0. -ETIMEDOUT: it was reset, so that it leaves them alone, and
- * started again. -EIO: it cannot be used any more. */
+/* Hands over pieces, 1 up to the first queue's size, and waits until the
+ * device is done with them: 0. -ETIMEDOUT: it was reset, so that it leaves
+ * them alone, and started again. -EIO: it cannot be used any more. */
 int virtio_run(struct virtio_device *v, const struct virtio_part *parts,
                unsigned count, uint64_t usecs);
 /* The two halves of virtio_run: what was handed over must be waited for

@@ -21,7 +21,7 @@ enum { REQUEST_IN = 0, REQUEST_OUT = 1, REQUEST_FLUSH = 4 };
 enum {
     DEVICES = 8, QUEUE_REQUESTS = 0,
     SECTOR = 512,
-    BOUNCE_BYTES = 128 * 1024,
+    BOUNCE_BYTES = 128 * 1024, MOST_BYTES = 1 << 20,
     TIMEOUT_USECS = 10 * 1000 * 1000,
 };
 
@@ -35,24 +35,24 @@ struct virtio_disk {
     struct block_device device;
     struct virtio_device virtio;
     struct request *request;
-    uint64_t request_phys, bounce_phys;
+    uint64_t request_phys;
 };
 
 static struct virtio_disk disks[DEVICES];
 static unsigned disk_count;
 
 static int run_request(struct virtio_disk *d, uint32_t type, uint64_t sector,
-                       uint32_t bytes)
+                       const struct block_piece *pieces, unsigned count)
 {
-    struct virtio_part parts[3];
+    struct virtio_part parts[VIRTIO_PARTS];
     unsigned n = 0;
     int error;
 
     *d->request = (struct request){ type, 0, sector, 0xff };
     parts[n++] = (struct virtio_part){
         d->request_phys, offsetof(struct request, status), false };
-    if (bytes)
-        parts[n++] = (struct virtio_part){ d->bounce_phys, bytes,
+    for (unsigned i = 0; i < count; i++)
+        parts[n++] = (struct virtio_part){ pieces[i].phys, pieces[i].bytes,
                                            type == REQUEST_IN };
     parts[n++] = (struct virtio_part){
         d->request_phys + offsetof(struct request, status), 1, true };
@@ -63,10 +63,11 @@ static int run_request(struct virtio_disk *d, uint32_t type, uint64_t sector,
 /* --- block_ops --- */
 
 static int virtio_move(struct block_device *b, bool write, uint64_t sector,
-                       uint32_t count)
+                       uint32_t count, const struct block_piece *pieces,
+                       unsigned n)
 {
     return run_request(b->driver, write ? REQUEST_OUT : REQUEST_IN, sector,
-                       count * SECTOR);
+                       pieces, n);
 }
 
 /* Without the feature the device writes through. */
@@ -74,12 +75,13 @@ static int virtio_flush(struct block_device *b)
 {
     struct virtio_disk *d = b->driver;
 
-    return d->virtio.features & F_FLUSH ? run_request(d, REQUEST_FLUSH, 0, 0)
-                                        : 0;
+    return d->virtio.features & F_FLUSH
+               ? run_request(d, REQUEST_FLUSH, 0, NULL, 0)
+               : 0;
 }
 
 static const struct block_ops virtio_ops = {
-    .read = block_read_bounced, .write = block_write_bounced,
+    .read = block_read_dma, .write = block_write_dma,
     .flush = virtio_flush, .move = virtio_move,
 };
 
@@ -96,7 +98,7 @@ static int virtio_probe(struct pci_device *dev)
         return -ENOSPC;
     memset(d, 0, sizeof *d);
     d->request = dma_alloc(sizeof *d->request, &d->request_phys);
-    b->bounce = dma_alloc(BOUNCE_BYTES, &d->bounce_phys);
+    b->bounce = dma_alloc(BOUNCE_BYTES, &b->bounce_phys);
     if (!d->request || !b->bounce)
         return -ENOMEM;
     snprintf(b->name, sizeof b->name, "virtio%u", disk_count++);
@@ -108,6 +110,9 @@ static int virtio_probe(struct pci_device *dev)
     b->sectors = capacity[0] | (uint64_t)capacity[1] << 32;
     b->sector_size = SECTOR;
     b->bounce_sectors = BOUNCE_BYTES / SECTOR;
+    b->most_sectors = MOST_BYTES / SECTOR;
+    b->most_pieces = d->virtio.queues[0].size - 2; /* request and status */
+    b->reach = UINT64_MAX;
     b->read_only = d->virtio.features & F_READ_ONLY;
     b->ops = &virtio_ops;
     b->driver = d;

@@ -20,6 +20,7 @@
 
 enum { TRANSITIONAL = 0x1004, MODERN = 0x1048 };
 enum {
+    MOST_BYTES = 1 << 20,
     ADAPTERS = 4, DISKS = 16, UNITS = 8, /* looked at of a target */
     QUEUE_REQUESTS = 2,
     CONFIG_MAX_TARGET = 30, /* 5.6.4 */
@@ -79,26 +80,38 @@ static void fill_request(const struct unit *u, const struct scsi_command *c)
     memcpy(x->request.cdb, c->cdb, c->cdb_bytes);
 }
 
+static unsigned add_data(const struct adapter *a,
+                         const struct scsi_command *c,
+                         struct virtio_part *parts, unsigned n)
+{
+    const struct block_piece bounced = { a->bounce_phys + c->at, c->bytes };
+    const struct block_piece *pieces = c->pieces ? c->pieces : &bounced;
+    unsigned count = c->pieces ? c->piece_count : c->bytes != 0;
+
+    for (unsigned i = 0; i < count; i++)
+        parts[n++] = (struct virtio_part){ pieces[i].phys, pieces[i].bytes,
+                                           c->in };
+    return n;
+}
+
 /* Request, data, answer; or request, answer, data. */
 static int hand_over(const struct unit *u, const struct scsi_command *c)
 {
     struct adapter *a = u->adapter;
-    struct virtio_part parts[3] = {
+    struct virtio_part parts[VIRTIO_PARTS] = {
         { a->exchange_phys + offsetof(struct exchange, request),
           sizeof(struct request), false },
     };
     const struct virtio_part answer = {
         a->exchange_phys + offsetof(struct exchange, response),
         sizeof(struct response), true };
-    const struct virtio_part data = { a->bounce_phys + c->at, c->bytes,
-                                      c->in };
     unsigned n = 1;
 
-    if (c->bytes && !c->in)
-        parts[n++] = data;
+    if (!c->in)
+        n = add_data(a, c, parts, n);
     parts[n++] = answer;
-    if (c->bytes && c->in)
-        parts[n++] = data;
+    if (c->in)
+        n = add_data(a, c, parts, n);
     return virtio_run(&a->virtio, parts, n, c->usecs);
 }
 
@@ -145,6 +158,7 @@ static void prepare(struct unit *u, struct adapter *a, unsigned target,
     u->disk.link = u;
     u->disk.lun = lun;
     u->disk.bounce = a->bounce;
+    u->disk.bounce_phys = a->bounce_phys;
 }
 
 static void add_disk(struct adapter *a, unsigned target, unsigned lun)
@@ -159,6 +173,9 @@ static void add_disk(struct adapter *a, unsigned target, unsigned lun)
     if (scsi_identify(&u->disk, &g))
         return;
     scsi_set_geometry(&u->disk, &g);
+    b->most_sectors = MOST_BYTES / b->sector_size;
+    b->most_pieces = a->virtio.queues[0].size - 2; /* request and answer */
+    b->reach = UINT64_MAX;
     snprintf(b->name, sizeof b->name, "scsi%u", unit_count);
     if (block_register(b))
         return;

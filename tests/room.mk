@@ -16,7 +16,8 @@ UNIT_NO_VM := test_store test_fat test_partition test_cmdline test_frames \
 UNIT_EXTRA_test_usb := drivers/usb/usb.c drivers/usb/usb_hub.c \
   drivers/usb/usb_descriptor.c drivers/usb/usb_hid.c \
   drivers/usb/hid_report.c drivers/usb/usb_storage.c drivers/scsi.c \
-  drivers/input.c drivers/keymap.c drivers/block.c kernel/work.c
+  drivers/input.c drivers/keymap.c drivers/block.c drivers/block_dma.c \
+  kernel/work.c
 UNIT_EXTRA_fuzz_usb := $(UNIT_EXTRA_test_usb)
 UNIT_EXTRA_test_ehci := $(UNIT_EXTRA_test_usb) drivers/usb/ehci.c \
   drivers/usb/ehci_pipe.c
@@ -42,7 +43,8 @@ UNIT_EXTRA_test_grow := kernel/grow.c kernel/gpt.c kernel/partition.c \
 UNIT_EXTRA_test_partition := kernel/partition.c drivers/block.c
 
 UNIT_NO_VM += test_ahci
-UNIT_EXTRA_test_ahci := drivers/ata.c drivers/block.c kernel/work.c
+UNIT_EXTRA_test_ahci := drivers/ata.c drivers/block.c drivers/block_dma.c \
+  kernel/work.c
 UNIT_NO_VM += test_virtio test_virtio_input test_pixels test_edid test_modes
 UNIT_NO_VM += test_display test_virtio_gpu test_vbe test_vmmouse
 UNIT_EXTRA_test_vmmouse := drivers/input.c drivers/keymap.c kernel/work.c

@@ -178,6 +178,7 @@ static int prepare(struct stick *k, struct usb_interface *i, unsigned lun)
     k->disk.link = k;
     k->disk.lun = lun;
     k->disk.bounce = k->bounce.bytes;
+    k->disk.bounce_phys = k->bounce.phys;
     return 0;
 }
 

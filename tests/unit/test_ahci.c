@@ -14,7 +14,8 @@
 /* --- the controller: AHCI 1.3.1, section numbers as there --- */
 
 enum {
-    PORT_COUNT = 2, SECTORS = 256, SECTOR = 512,
+    PORT_COUNT = 2, SECTORS = 4096, SECTOR = 512,
+    ARENA_PAGES = 300, SCATTERED = 0x40000000,
     /* Reserved bits: what the driver wrote lacks them. */
     IS_SHOWN = 1 << 8, SERR_SHOWN = 1 << 31,
     LINK = 0x123, STATUS_READY = 0x50, STATUS_FAILED = 0x51,
@@ -60,6 +61,31 @@ int pci_route_irq(struct pci_device *d, irq_handler h, void *arg, int *msix)
     handler = h;
     handler_arg = arg;
     return 0;
+}
+
+/* Memory of callers: every page lies elsewhere, one nowhere. */
+static _Alignas(4096) uint8_t arena[ARENA_PAGES * PAGE_SIZE];
+static unsigned missing_page;
+
+bool vmm_translate(uint64_t virt, uint64_t *phys)
+{
+    uint64_t at = virt - (uintptr_t)arena;
+
+    if (at >= sizeof arena || at / PAGE_SIZE == missing_page)
+        return false;
+    *phys = SCATTERED + at / PAGE_SIZE * 2 * PAGE_SIZE + at % PAGE_SIZE;
+    return true;
+}
+
+static uint8_t *memory_at(uint64_t phys, uint32_t bytes)
+{
+    if (phys < SCATTERED) {
+        fake_memory(phys + bytes - 1);
+        return fake_memory(phys);
+    }
+    phys -= SCATTERED;
+    assert_true(phys % (2 * PAGE_SIZE) + bytes <= PAGE_SIZE);
+    return arena + phys / (2 * PAGE_SIZE) * PAGE_SIZE + phys % PAGE_SIZE;
 }
 
 static uint32_t *regs_of(unsigned n)
@@ -175,21 +201,23 @@ static void move_data(const struct command_header *h, uint8_t *data,
     const struct command_table *t = fake_memory(h->table_low);
 
     for (unsigned i = 0; i < h->prdt_entries; i++) {
-        uint32_t bytes = t->count + 1;
-        uint8_t *memory = fake_memory(t->data_low);
+        uint32_t bytes = t->data[i].count + 1;
+        uint8_t *memory = memory_at(t->data[i].low, bytes);
 
         assert_true(bytes <= room);
-        fake_memory(t->data_low + bytes - 1);
         if (write)
             memcpy(data, memory, bytes);
         else
             memcpy(memory, data, bytes);
+        data += bytes;
+        room -= bytes;
     }
 }
 
 static bool execute(struct fake_disk *disk, const struct command_header *h)
 {
     const struct command_table *t = fake_memory(h->table_low);
+    uint32_t count = t->fis[12] | t->fis[13] << 8;
     uint32_t lba = t->fis[4] | t->fis[5] << 8 | t->fis[6] << 16;
     uint16_t id[256];
 
@@ -202,9 +230,9 @@ static bool execute(struct fake_disk *disk, const struct command_header *h)
         return true;
     case ATA_READ_DMA_EXT:
     case ATA_WRITE_DMA_EXT:
-        assert_true(lba < SECTORS);
+        assert_true(lba + count <= SECTORS);
         if (!disk->fails)
-            move_data(h, disk->data + lba * SECTOR, (SECTORS - lba) * SECTOR,
+            move_data(h, disk->data + lba * SECTOR, count * SECTOR,
                       h->flags & 1 << 6);
         return !disk->fails;
     case ATA_FLUSH_EXT:
@@ -278,6 +306,7 @@ static int fresh(void **state)
     optical = (struct fake_disk){ .serial = "", .signature = SIG_OPTICAL };
     controller_count = 0;
     came = came_back = 0;
+    missing_page = ARENA_PAGES;
     fake_dma_used = 0;
     fake_log[0] = 0;
     hba_regs[HBA_PI] = (1 << PORT_COUNT) - 1;
@@ -481,6 +510,50 @@ static void plugged_often(void **state)
     assert_int_equal(came_back, 99);
 }
 
+/* `most` commands for 2050 sectors there and back, at any place. */
+static void moves_much(unsigned offset, unsigned most)
+{
+    enum { COUNT = 2050 };
+    uint8_t *at = arena + offset;
+    unsigned before = one.commands;
+
+    for (unsigned i = 0; i < COUNT * SECTOR; i++)
+        at[i] = (uint8_t)(i * 7 + i / 251);
+    assert_int_equal(block_write(sata(0), 3, COUNT, at), 0);
+    assert_int_equal(memcmp(one.data + 3 * SECTOR, at, COUNT * SECTOR), 0);
+    memset(arena, 0xee, sizeof arena);
+    assert_int_equal(block_read(sata(0), 3, COUNT, at), 0);
+    assert_int_equal(memcmp(one.data + 3 * SECTOR, at, COUNT * SECTOR), 0);
+    assert_true(one.commands - before <= 2 * most);
+    for (unsigned i = 0; i < offset; i++)
+        assert_int_equal(arena[i], 0xee);
+    for (unsigned i = offset + COUNT * SECTOR; i < sizeof arena; i++)
+        assert_int_equal(arena[i], 0xee);
+}
+
+static void much_is_moved_by_few_commands(void **state)
+{
+    boot(&one);
+    moves_much(0, 2); /* 1 MiB and the rest */
+    moves_much(8, 2);
+    moves_much(PAGE_SIZE - 8, 2);
+    moves_much(2 * PAGE_SIZE + 512, 2);
+    moves_much(4, 9); /* no device must take that: copied */
+}
+
+static void memory_out_of_reach_is_copied(void **state)
+{
+    boot(&one);
+    missing_page = 0;
+    moves_much(0, 4);
+    missing_page = 3;
+    moves_much(24, 5);
+    controllers[0].ports[0].disk->device.reach = SCATTERED + 65 * PAGE_SIZE;
+    missing_page = ARENA_PAGES;
+    moves_much(0, 12);
+    moves_much(2048 + 64, 12);
+}
+
 #define TEST(f) cmocka_unit_test_setup(f, fresh)
 
 int main(void)
@@ -493,7 +566,8 @@ int main(void)
         TEST(a_disk_that_spins_up), TEST(one_that_never_speaks_is_given_up),
         TEST(a_cd_drive_is_left_alone),
         TEST(errors_are_told_and_the_next_command_works),
-        TEST(plugged_often),
+        TEST(plugged_often), TEST(much_is_moved_by_few_commands),
+        TEST(memory_out_of_reach_is_copied),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,128 @@
+/*
+ * block_dma.c - requests cut into what one command of a driver can move:
+ * straight between the disk and the caller's memory where the device reaches
+ * that, else through a bounce buffer. The block_ops of drivers with `move`.
+ */
+#include <stddef.h>
+#include <string.h>
+
+#include "drivers/block.h"
+#include "kernel/vmm.h"
+
+enum {
+    PIECES_MAX = 320,
+    DIRECT_LEAST = 4096, /* below it copying costs less than page tables */
+    ALIGNMENT = 8,       /* the strictest device, NVMe, asks for 4 */
+};
+
+static struct block_piece pieces[PIECES_MAX]; /* one thread: block.h */
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* One more page, or part of one, behind the pieces: false if the device
+ * could not be told of it. */
+static bool add_page(const struct block_device *d, unsigned *n,
+                     uintptr_t at, uint32_t bytes)
+{
+    struct block_piece *last = *n ? &pieces[*n - 1] : NULL;
+    uint64_t phys;
+
+    if (!vmm_translate(at, &phys) || phys + bytes - 1 > d->reach)
+        return false;
+    if (last && last->phys + last->bytes == phys) {
+        last->bytes += bytes;
+        return true;
+    }
+    if (*n == least(d->most_pieces, PIECES_MAX))
+        return false;
+    pieces[(*n)++] = (struct block_piece){ phys, bytes };
+    return true;
+}
+
+static unsigned drop_bytes(unsigned n, uint32_t bytes)
+{
+    while (bytes) {
+        uint32_t here = (uint32_t)least(bytes, pieces[n - 1].bytes);
+
+        pieces[n - 1].bytes -= here;
+        bytes -= here;
+        if (!pieces[n - 1].bytes)
+            n--;
+    }
+    return n;
+}
+
+/* How many of the sectors can be moved at once, straight: the first *n
+ * pieces are theirs. */
+static uint32_t gather(const struct block_device *d, uintptr_t at,
+                       uint32_t count, unsigned *n)
+{
+    uint64_t bytes = least(count, d->most_sectors) * d->sector_size;
+    uint64_t got = 0;
+
+    *n = 0;
+    if (bytes < DIRECT_LEAST || at % ALIGNMENT)
+        return 0;
+    while (got < bytes) {
+        uint64_t room = PAGE_SIZE - (at + got) % PAGE_SIZE;
+        uint32_t part = (uint32_t)least(room, bytes - got);
+
+        if (!add_page(d, n, at + got, part))
+            break;
+        got += part;
+    }
+    *n = drop_bytes(*n, (uint32_t)(got % d->sector_size));
+    return (uint32_t)(got / d->sector_size);
+}
+
+static int move_bounced(struct block_device *d, bool write, uint64_t sector,
+                        uint32_t count, uint8_t *at)
+{
+    uint32_t bytes = count * d->sector_size;
+    const struct block_piece piece = { d->bounce_phys, bytes };
+    int error;
+
+    if (write)
+        memcpy(d->bounce, at, bytes);
+    error = d->ops->move(d, write, sector, count, &piece, 1);
+    if (!error && !write)
+        memcpy(at, d->bounce, bytes);
+    return error;
+}
+
+static int move_all(struct block_device *d, bool write, uint64_t sector,
+                    uint32_t count, uint8_t *at)
+{
+    int error = 0;
+
+    while (count && !error) {
+        unsigned n;
+        uint32_t sectors = gather(d, (uintptr_t)at, count, &n);
+
+        if (sectors) {
+            error = d->ops->move(d, write, sector, sectors, pieces, n);
+        } else {
+            sectors = (uint32_t)least(count, d->bounce_sectors);
+            error = move_bounced(d, write, sector, sectors, at);
+        }
+        at += (uint64_t)sectors * d->sector_size;
+        sector += sectors;
+        count -= sectors;
+    }
+    return error;
+}
+
+int block_read_dma(struct block_device *d, uint64_t sector, uint32_t count,
+                   void *bytes)
+{
+    return move_all(d, false, sector, count, bytes);
+}
+
+int block_write_dma(struct block_device *d, uint64_t sector, uint32_t count,
+                    const void *bytes)
+{
+    return move_all(d, true, sector, count, (uint8_t *)(uintptr_t)bytes);
+}
