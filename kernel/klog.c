@@ -60,6 +60,12 @@ size_t klog_copy_last(char *to, size_t n)
     return log_text_valid(&last) ? copy(&last, to, n) : 0;
 }
 
+void klog_last_was(const char *bytes, size_t n)
+{
+    log_text_clear(&last);
+    log_text_add(&last, bytes, n);
+}
+
 void klog_bytes(const char *bytes, size_t n)
 {
     serial_write(bytes, n);

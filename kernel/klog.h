@@ -20,6 +20,8 @@ void klog_keep_in(void *place);
  * answers how many. */
 size_t klog_copy(char *to, size_t n);
 size_t klog_copy_last(char *to, size_t n);
+/* What the last run's was, of somebody who knows better than memory. */
+void klog_last_was(const char *bytes, size_t n);
 /* From now on the screen shows the log too, from its beginning. */
 void klog_screen_on(void);
 /* The screen belongs to the desktop. */

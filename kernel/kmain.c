@@ -39,6 +39,7 @@
 #include "kernel/irq.h"
 #include "kernel/klog.h"
 #include "kernel/layout.h"
+#include "kernel/log_file.h"
 #include "kernel/memory_test.h"
 #include "kernel/panic.h"
 #include "kernel/pci.h"
@@ -186,6 +187,7 @@ static void start_devices(void)
         klog("keyboard: no layout called %s\n", layout);
     drivers_probe(false);
     storage_init();
+    log_file_start();
     if (!nobody_watches())
         grow_offer();
 }

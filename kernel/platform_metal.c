@@ -17,6 +17,7 @@
 #include "kernel/cmdline.h"
 #include "kernel/cpu.h"
 #include "kernel/klog.h"
+#include "kernel/log_file.h"
 #include "kernel/panic.h"
 #include "kernel/pmm.h"
 #include "kernel/power.h"
@@ -86,6 +87,7 @@ void plat_panic(const char *message) { panic("%s", message); }
 void plat_exit(int code)
 {
     platform_flush_screen(true);
+    log_file_write();
     power_exit(code);
     power_off();
 }
@@ -93,6 +95,7 @@ void plat_exit(int code)
 void plat_restart(void)
 {
     platform_flush_screen(true);
+    log_file_write();
     power_reboot();
 }
 

@@ -60,6 +60,14 @@ static void mount_files(void)
     klog("files: no FAT32 volume\n");
 }
 
+bool storage_files_beside_store(void)
+{
+    const struct block_device *store = store_device();
+
+    return store && store->parent && !block_gone(store) && fs_mounted() &&
+           files_device && files_device->parent == store->parent;
+}
+
 static void mount_all(void)
 {
     if (store_init() == 0)

@@ -13,6 +13,10 @@ struct block_device;
  * (preferring the store's disk), and logs what it found. */
 void storage_init(void);
 
+/* The volume that is mounted lies on the store's disk, which is ours and
+ * plugged in. */
+bool storage_files_beside_store(void);
+
 struct storage_disk {
     const struct block_device *device;
     bool empty;        /* nothing on it, and a store would fit */

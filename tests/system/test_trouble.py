@@ -117,6 +117,41 @@ def test_the_log_outlives_a_reset(firmware):
                      "includesSubstring: 'F12 shows this log'") == "true"
 
 
+def test_the_log_outlives_a_power_off(tmp_path):
+    """On the disk that has the store: what a killed machine said some seconds
+    ago, what one that was switched off said last, and a panic's text once the
+    machine has started again."""
+    disk = shutil.copy(os.path.join(BUILD, "blank-disk.img"), tmp_path)
+    args = pvh(IMAGE, stays=True) + [
+        "-drive", "if=none,id=d,format=raw,cache=writethrough,file=" + disk,
+        "-device", "virtio-blk-pci,drive=d"]
+
+    def last_has(m, text):
+        return m.ask("((Machine current describe: 'lastlog') ifNil: ['']) "
+                     "includesSubstring: '%s'" % text) == "true"
+
+    with desktop("log-killed", args) as m:
+        assert m.ask("Machine current describe: 'lastlog'") == "nil"
+        m.ask("Transcript show: 'first', 'run'; cr; flush")
+        m.until("(FileSystem root / 'AEROSTAT.LOG') exists and: ["
+                "(FileSystem root / 'AEROSTAT.LOG') textContents "
+                "includesSubstring: 'first', 'run']", "true")
+    with desktop("log-switched-off", args) as m:
+        assert last_has(m, "firstrun") and last_has(m, "F12 shows this log")
+        m.ask("Transcript show: 'second', 'run'; cr; flush")
+        m.ask("World defer: [Smalltalk quit]")
+        assert m.wait(20) == 0
+    with desktop("log-panic", args) as m:
+        assert last_has(m, "secondrun") and not last_has(m, "firstrun")
+        m.qmp("set-action", reboot="reset")
+        panic(m)
+        start = len(m.log)
+        m.key("a")
+        m.expect(r"aerostat> \Z", start=start)
+        m.until("(FileSystem root / 'AEROSTAT.OLD') textContents "
+                "includesSubstring: 'non-maskable'", "true")
+
+
 def test_the_log_on_a_key():
     with desktop("log-key") as m:
         m.ask("(Delay forMilliseconds: 1500) wait")
