@@ -102,8 +102,7 @@ static inline oop heap_new_young(struct heap *h, uint32_t class_index,
     if (end > h->eden_threshold)
         return 0;
     h->eden_free = end;
-    *header_ptr(o) = n << HDR_SLOTS_SHIFT |
-                     (uint64_t)format << HDR_FORMAT_SHIFT | class_index;
+    *header_ptr(o) = new_header(class_index, format, n);
     return o;
 }
 /* Fields are nil (pointer formats) or zero. `format` has the final odd bits;

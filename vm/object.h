@@ -82,6 +82,14 @@ enum class_index {
 #define SMALLINT_MIN (-(1ll << 60))
 #define SMALLINT_MAX ((1ll << 60) - 1)
 
+/* Of an object of n slots, fewer than HDR_OVERFLOW; hash 0, no flags. */
+static inline uint64_t new_header(uint32_t class_index, unsigned format,
+                                  uint64_t n)
+{
+    return n << HDR_SLOTS_SHIFT | (uint64_t)format << HDR_FORMAT_SHIFT |
+           class_index;
+}
+
 /* --- immediates --- */
 
 static inline enum tag oop_tag(oop o) { return (enum tag)(o & TAG_MASK); }

@@ -75,21 +75,9 @@ static void slot_count_of(struct emitter *e, struct ir_node *n)
 static void class_of(struct emitter *e, struct ir_node *n)
 {
     enum reg x = use(e, n->inputs[0]), to = define(e, n, -1);
-    struct assembler *a = &e->a;
-    uint32_t immediate;
 
-    asm_mov32(a, to, x);
-    asm_alu_imm32(a, AND, to, TAG_MASK);
-    immediate = asm_jcc_short(a, IF_NOT_EQUAL);
-    asm_load32(a, to, AT(x, 0));
-    asm_alu_imm32(a, AND, to, HDR_CLASS_MASK);
-    asm_here_short(a, immediate);
-    asm_mov32(a, R10, to);
-    asm_shift32(a, SHR, R10, 10);
-    asm_load(a, R10,
-             AT_INDEX(RBX, R10, 8, offsetof(struct heap, class_table)));
-    asm_alu_imm32(a, AND, to, 1023);
-    asm_load(a, to, AT_INDEX(R10, to, 8, 0));
+    emit_class_index(&e->a, to, x);
+    emit_class_at(&e->a, to, R10);
     release(e, n);
 }
 
@@ -162,12 +150,6 @@ static void store_element(struct emitter *e, struct ir_node *n)
 }
 
 /* --- making --- */
-
-static uint64_t header_for(uint32_t class_index, unsigned format, uint64_t n)
-{
-    return n << HDR_SLOTS_SHIFT | (uint64_t)format << HDR_FORMAT_SHIFT |
-           class_index;
-}
 
 /* What a slot of a new object gets: a value, or else an oop. */
 struct source {
@@ -248,7 +230,7 @@ static void make(struct emitter *e, struct ir_node *n, uint32_t class_index,
     struct assembler *a = &e->a;
 
     l->x = to;
-    l->header = header_for(class_index, format, count);
+    l->header = new_header(class_index, format, count);
     asm_load(a, to, HEAP(eden_free));
     asm_lea(a, R10, AT(to, bytes_for_slots(count)));
     asm_alu_load(a, CMP, R10, HEAP(eden_threshold));
@@ -304,7 +286,7 @@ static void new_array(struct emitter *e, struct ir_node *n)
     asm_jcc(a, IF_ABOVE, &loop);
     asm_mov(a, R10, size);
     asm_shift(a, SHL, R10, HDR_SLOTS_SHIFT);
-    asm_alu_imm(a, OR, R10, (int32_t)header_for(CLS_ARRAY, FMT_ARRAY, 0));
+    asm_alu_imm(a, OR, R10, (int32_t)new_header(CLS_ARRAY, FMT_ARRAY, 0));
     asm_store(a, AT(to, 0), R10);
     asm_bind(a, &l->out);
     release(e, n);

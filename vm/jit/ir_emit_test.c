@@ -105,10 +105,7 @@ static void check_class(struct emitter *e, enum reg x, const struct ir_node *n,
         asm_test8_imm(a, x, TAG_MASK);
         asm_jcc(a, IF_NOT_EQUAL, no);
     }
-    asm_load32(a, R10, AT(x, 0));
-    asm_alu_imm32(a, AND, R10, HDR_CLASS_MASK);
-    asm_alu_imm32(a, CMP, R10, (int32_t)class_index);
-    asm_jcc(a, IF_NOT_EQUAL, no);
+    emit_class_check(a, x, class_index, R10, no);
 }
 
 static void test_class(struct emitter *e, struct ir_node *n,
@@ -254,10 +251,7 @@ static void guard_float(struct emitter *e, enum reg x, struct label *no)
     small = asm_jcc_short(a, IF_NOT_EQUAL);
     asm_test8_imm(a, x, TAG_MASK);
     asm_jcc(a, IF_NOT_EQUAL, no);
-    asm_load32(a, R10, AT(x, 0));
-    asm_alu_imm32(a, AND, R10, HDR_CLASS_MASK);
-    asm_alu_imm32(a, CMP, R10, CLS_BOXED_FLOAT);
-    asm_jcc(a, IF_NOT_EQUAL, no);
+    emit_class_check(a, x, CLS_BOXED_FLOAT, R10, no);
     asm_here_short(a, small);
 }
 

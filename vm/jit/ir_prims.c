@@ -11,13 +11,6 @@
 
 #include <string.h>
 
-enum special {
-    PLUS = 0, MINUS, LESS, GREATER, LESS_EQUAL, GREATER_EQUAL, EQUAL,
-    NOT_EQUAL, TIMES, DIVIDE, MODULO, MAKE_POINT, BIT_SHIFT, QUOTIENT,
-    BIT_AND, BIT_OR, ELEMENT, PUT_ELEMENT, IDENTICAL = 22, CLASS = 23,
-    NOT_IDENTICAL = 24,
-};
-
 /* What a special send, or a primitive, does with two numbers. */
 struct arithmetic {
     cached_primitive ints, floats;

@@ -9,12 +9,6 @@
 
 enum { MAX_INLINE_SLOTS = 200 };
 
-static uint64_t header_for(uint32_t class_index, unsigned format, uint64_t n)
-{
-    return n << HDR_SLOTS_SHIFT | (uint64_t)format << HDR_FORMAT_SHIFT |
-           class_index;
-}
-
 /* An object of n slots (not 0) in `to`, with its header; spoils r10. */
 static void allocate(struct assembler *a, enum reg to, uint64_t header_word,
                      uint32_t n, struct label *no)
@@ -156,7 +150,7 @@ bool compile_new_array(struct compiler *c, struct slow *s)
         return false;
     spill(c, 0);
     s->result = RAX;
-    allocate(a, RAX, header_for(CLS_ARRAY, FMT_ARRAY, n), n, &s->in);
+    allocate(a, RAX, new_header(CLS_ARRAY, FMT_ARRAY, n), n, &s->in);
     if (c->op.n) {
         for (i = n; i-- > 0;)
             asm_pop_mem(a, slot_of(RAX, i));
@@ -183,7 +177,7 @@ static void load_context(struct compiler *c, struct label *no)
     asm_load(a, RAX, AT(RBP, 8 * FRAME_CONTEXT));
     asm_test(a, RAX, RAX);
     asm_jcc(a, IF_NOT_EQUAL, &married);
-    allocate(a, RAX, header_for(CLS_CONTEXT, FMT_FIXED_AND_INDEXED, n), n,
+    allocate(a, RAX, new_header(CLS_CONTEXT, FMT_FIXED_AND_INDEXED, n), n,
              no);
     asm_lea(a, R10, AT(RBP, TAG_INTEGER));
     asm_store(a, slot_of(RAX, CTX_SENDER), R10);
@@ -205,7 +199,7 @@ bool compile_full_block(struct compiler *c, struct slow *s)
     struct assembler *a = &c->a;
     uint32_t copied = c->op.n & 63, i, n = FULL_CLOSURE_COPIED + copied;
     oop block = heap_follow(code_literal(c->method, c->op.index));
-    uint64_t h = header_for(CLS_FULL_BLOCK_CLOSURE, FMT_FIXED_AND_INDEXED, n);
+    uint64_t h = new_header(CLS_FULL_BLOCK_CLOSURE, FMT_FIXED_AND_INDEXED, n);
 
     if (c->op.n & 128 || copied > 16 || !is_code(block))
         return false;
@@ -240,7 +234,7 @@ bool compile_block(struct compiler *c, struct slow *s)
     s->result = RAX;
     load_context(c, &s->in);
     asm_mov(a, RCX, RAX);
-    allocate(a, RAX, header_for(CLS_BLOCK_CLOSURE, FMT_FIXED_AND_INDEXED, n),
+    allocate(a, RAX, new_header(CLS_BLOCK_CLOSURE, FMT_FIXED_AND_INDEXED, n),
              n, &s->in);
     asm_store(a, slot_of(RAX, CLOSURE_OUTER), RCX);
     asm_store_imm(a, slot_of(RAX, CLOSURE_PC_OR_METHOD),

@@ -7,13 +7,6 @@
 #include "vm/jit/compiler.h"
 #include "vm/jit/feedback.h"
 
-enum special {
-    PLUS = 0, MINUS, LESS, GREATER, LESS_EQUAL, GREATER_EQUAL, EQUAL,
-    NOT_EQUAL, TIMES, DIVIDE, MODULO, MAKE_POINT, BIT_SHIFT, QUOTIENT,
-    BIT_AND, BIT_OR, ELEMENT, PUT_ELEMENT, IDENTICAL = 22, CLASS = 23,
-    NOT_IDENTICAL = 24,
-};
-
 /* --- operands --- */
 
 /* x and y of a binary operation; a constant y stays out of registers. */
@@ -453,12 +446,7 @@ static void class_of(struct compiler *c)
     asm_alu_imm32(&c->a, CMP, s->result, CLS_FORWARDER);
     asm_jcc(&c->a, IF_EQUAL, &s->in);
     asm_here_short(&c->a, immediate);
-    asm_mov32(&c->a, R10, s->result);
-    asm_shift32(&c->a, SHR, R10, 10);
-    asm_load(&c->a, R10,
-             AT_INDEX(RBX, R10, 8, offsetof(struct heap, class_table)));
-    asm_alu_imm32(&c->a, AND, s->result, 1023);
-    asm_load(&c->a, s->result, AT_INDEX(R10, s->result, 8, 0));
+    emit_class_at(&c->a, s->result, R10);
     asm_bind(&c->a, &s->out);
     push_reg(c, s->result);
 }
@@ -494,10 +482,7 @@ static void array_index(struct compiler *c, const struct operands *o,
 
     asm_test8_imm(a, o->x, TAG_MASK);
     asm_jcc(a, IF_NOT_EQUAL, no);
-    asm_load32(a, R10, AT(o->x, 0));
-    asm_alu_imm32(a, AND, R10, HDR_CLASS_MASK);
-    asm_alu_imm32(a, CMP, R10, CLS_ARRAY);
-    asm_jcc(a, IF_NOT_EQUAL, no);
+    emit_class_check(a, o->x, CLS_ARRAY, R10, no);
     if (o->is_constant) {
         asm_imm(a, R10, (uint64_t)((int64_t)(o->constant >> 3) - 1));
     } else {

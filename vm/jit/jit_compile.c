@@ -443,7 +443,7 @@ static bool is_quick(const struct compiler *c)
 static void emit_prologue(struct compiler *c, uint32_t *entry)
 {
     if (!c->embedded && !c->is_block) {
-        emit_class_index(&c->a);
+        emit_class_index(&c->a, RAX, RDX);
         asm_alu32(&c->a, CMP, RAX, RCX);
         asm_jcc_to(&c->a, IF_NOT_EQUAL, c->j->stubs.miss);
     }

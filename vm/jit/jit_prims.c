@@ -231,18 +231,6 @@ static void prim_code_size(struct compiler *c, struct label *no)
 
 /* --- blocks --- */
 
-/* Is the object in a register of that class? Spoils rax. */
-static void check_class(struct compiler *c, enum reg o, uint32_t class_index,
-                        struct label *no)
-{
-    struct assembler *a = &c->a;
-
-    asm_load32(a, RAX, AT(o, 0));
-    asm_alu_imm32(a, AND, RAX, HDR_CLASS_MASK);
-    asm_alu_imm32(a, CMP, RAX, class_index);
-    asm_jcc(a, IF_NOT_EQUAL, no);
-}
-
 /* The key of the closure's block (jit_private.h) into rax. */
 static void block_key_of(struct compiler *c, struct label *no, bool embedded)
 {
@@ -254,7 +242,7 @@ static void block_key_of(struct compiler *c, struct label *no, bool embedded)
     asm_load(a, RCX, AT(RDX, 8 + 8 * CLOSURE_OUTER));
     asm_test8_imm(a, RCX, TAG_MASK);
     asm_jcc(a, IF_NOT_EQUAL, no);
-    check_class(c, RCX, CLS_CONTEXT, no);
+    emit_class_check(a, RCX, CLS_CONTEXT, RAX, no);
     asm_load(a, RAX, AT(RDX, 8 + 8 * CLOSURE_PC_OR_METHOD));
     asm_shift(a, SAR, RAX, 3);
     asm_alu_load(a, ADD, RAX, AT(RCX, 8 + 8 * CTX_METHOD));
@@ -266,8 +254,8 @@ static void prim_code_value(struct compiler *c, struct label *no,
 {
     struct assembler *a = &c->a;
 
-    check_class(c, RDX, embedded ? CLS_BLOCK_CLOSURE : CLS_FULL_BLOCK_CLOSURE,
-                no);
+    emit_class_check(a, RDX, embedded ? CLS_BLOCK_CLOSURE
+                                      : CLS_FULL_BLOCK_CLOSURE, RAX, no);
     asm_alu_mem8_imm(a, CMP, VM(forwarders), 0);
     asm_jcc(a, IF_NOT_EQUAL, no);
     asm_alu_mem_imm(a, CMP, AT(RDX, 8 + 8 * CLOSURE_NUM_ARGS),
@@ -292,13 +280,8 @@ static void prim_code_class(struct compiler *c, struct label *no)
 {
     struct assembler *a = &c->a;
 
-    emit_class_index(a);
-    asm_mov32(a, RCX, RAX);
-    asm_shift32(a, SHR, RCX, 10);
-    asm_load(a, RCX,
-             AT_INDEX(RBX, RCX, 8, offsetof(struct heap, class_table)));
-    asm_alu_imm32(a, AND, RAX, 1023);
-    asm_load(a, RAX, AT_INDEX(RCX, RAX, 8, 0));
+    emit_class_index(a, RAX, RDX);
+    emit_class_at(a, RAX, RCX);
     answer(c);
 }
 

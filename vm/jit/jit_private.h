@@ -208,6 +208,14 @@ enum op_kind {
     OP_BLOCK_RETURN_NIL,
 };
 
+/* Special selectors by number, as in SPL_SPECIAL_SELECTORS. */
+enum special {
+    PLUS = 0, MINUS, LESS, GREATER, LESS_EQUAL, GREATER_EQUAL, EQUAL,
+    NOT_EQUAL, TIMES, DIVIDE, MODULO, MAKE_POINT, BIT_SHIFT, QUOTIENT,
+    BIT_AND, BIT_OR, ELEMENT, PUT_ELEMENT, IDENTICAL = 22, CLASS = 23,
+    NOT_IDENTICAL = 24,
+};
+
 /* One bytecode with its extensions, whichever set it is of. */
 struct op {
     uint8_t kind;
@@ -257,8 +265,15 @@ void jit_list_bytes(const char *title, const uint8_t *from, uint32_t n);
 /* --- jit_stubs.c --- */
 
 void stubs_make(struct vm *vm, struct assembler *a);
-/* Compares the receiver's class in rdx to ecx, leaves it in eax. */
-void emit_class_index(struct assembler *a);
+/* The class index of x into `to`, another register; an immediate's is its
+ * tag. */
+void emit_class_index(struct assembler *a, enum reg to, enum reg x);
+/* Goes on if the object in x, no immediate, is of that class; forwarders are
+ * not. */
+void emit_class_check(struct assembler *a, enum reg x, uint32_t class_index,
+                      enum reg scratch, struct label *no);
+/* The class whose index is in a register, into the same. */
+void emit_class_at(struct assembler *a, enum reg index, enum reg scratch);
 /* The oop in x was stored into the object in y: jumps to `in` if that may
  * need the write barrier. Spoils r10. */
 void emit_barrier_test(struct assembler *a, enum reg x, enum reg y,

@@ -245,7 +245,7 @@ static struct jit_code *new_pic(struct vm *vm)
 
     if (!c)
         return NULL;
-    emit_class_index(&a);
+    emit_class_index(&a, RAX, RDX);
     while (a.used < PIC_HEAD)
         asm_byte(&a, 0x90);
     vm->jit->stats.pics++;
@@ -302,7 +302,7 @@ static struct jit_code *new_megamorphic(struct vm *vm, oop selector)
 
     if (!c)
         return NULL;
-    emit_class_index(&a);
+    emit_class_index(&a, RAX, RDX);
     asm_load_label(&a, R8, &pool);
     asm_mov(&a, R9, R8);
     asm_shift(&a, SHR, R9, 3);

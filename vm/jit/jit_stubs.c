@@ -421,18 +421,35 @@ static uint8_t *bit_shift(struct assembler *a)
 
 /* --- pieces for code elsewhere --- */
 
-/* The class index of the receiver in rdx, into eax. An immediate's is its
- * tag. */
-void emit_class_index(struct assembler *a)
+void emit_class_index(struct assembler *a, enum reg to, enum reg x)
 {
     uint32_t immediate;
 
-    asm_mov32(a, RAX, RDX);
-    asm_alu_imm32(a, AND, RAX, TAG_MASK);
+    asm_mov32(a, to, x);
+    asm_alu_imm32(a, AND, to, TAG_MASK);
     immediate = asm_jcc_short(a, IF_NOT_EQUAL);
-    asm_load32(a, RAX, AT(RDX, 0));
-    asm_alu_imm32(a, AND, RAX, HDR_CLASS_MASK);
+    asm_load32(a, to, AT(x, 0));
+    asm_alu_imm32(a, AND, to, HDR_CLASS_MASK);
     asm_here_short(a, immediate);
+}
+
+void emit_class_check(struct assembler *a, enum reg x, uint32_t class_index,
+                      enum reg scratch, struct label *no)
+{
+    asm_load32(a, scratch, AT(x, 0));
+    asm_alu_imm32(a, AND, scratch, HDR_CLASS_MASK);
+    asm_alu_imm32(a, CMP, scratch, (int32_t)class_index);
+    asm_jcc(a, IF_NOT_EQUAL, no);
+}
+
+void emit_class_at(struct assembler *a, enum reg index, enum reg scratch)
+{
+    asm_mov32(a, scratch, index);
+    asm_shift32(a, SHR, scratch, 10);
+    asm_load(a, scratch,
+             AT_INDEX(RBX, scratch, 8, offsetof(struct heap, class_table)));
+    asm_alu_imm32(a, AND, index, 1023);
+    asm_load(a, index, AT_INDEX(scratch, index, 8, 0));
 }
 
 static void emit_young_test(struct assembler *a, enum reg x)
