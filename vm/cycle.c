@@ -101,6 +101,11 @@ static void drop_young(struct heap *h, struct oop_list *l)
     l->count = kept;
 }
 
+static bool is_alive_piece(struct heap *h, oop o, uint64_t piece)
+{
+    return live_bit(h, o);
+}
+
 static void forget_dead_remembered(struct heap *h)
 {
     struct oop_list *l = &h->private_->remembered;
@@ -110,6 +115,7 @@ static void forget_dead_remembered(struct heap *h)
         if (live_bit(h, list_items(l)[i]))
             list_items(l)[kept++] = list_items(l)[i];
     l->count = kept;
+    heap_filter_pieces(h, is_alive_piece);
 }
 
 /* Entries above the fixed page keep no class alive. True if any died. */

@@ -312,6 +312,7 @@ static void empty_new_space(struct heap *h)
     p->past_free = p->past_start;
     p->tenure_bytes = 0;
     p->remembered.count = 0;
+    heap_filter_pieces(h, NULL);
     p->remembered_overflow = false;
 }
 

@@ -66,6 +66,8 @@ void heap_destroy(struct heap *h)
     if (!p)
         return;
     region_release(&p->remembered.mem);
+    region_release(&p->pieces.mem);
+    region_release(&p->pieced);
     region_release(&p->weak.mem);
     region_release(&p->ephemerons.mem);
     region_release(&p->mourners.mem);
@@ -98,12 +100,54 @@ void heap_remember(struct heap *h, oop o)
     h->stats.remembered++;
 }
 
-void heap_barrier(struct heap *h, oop o, oop value)
+/* A full list takes the whole object into the remembered set. */
+static void remember_piece(struct heap *h, oop o, uint64_t piece)
+{
+    struct heap_private *p = h->private_;
+    uint8_t *noted = piece_noted(h, o, piece);
+
+    if (*noted)
+        return;
+    if (!region_ensure(&p->pieces.mem, (p->pieces.count + 2) * sizeof(oop))) {
+        heap_remember(h, o);
+        return;
+    }
+    list_push(&p->pieces, o);
+    list_push(&p->pieces, int_oop((int64_t)piece));
+    *noted = 1;
+    h->stats.remembered++;
+}
+
+void heap_barrier(struct heap *h, oop o, uint64_t i, oop value)
 {
     if (!heap_is_young(h, value))
         heap_keep(h, value);
-    else if (!(header(o) & HDR_REMEMBERED))
+    else if (header(o) & HDR_REMEMBERED)
+        return;
+    else if (is_large(o))
+        remember_piece(h, o, i / PIECE_SLOTS);
+    else
         heap_remember(h, o);
+}
+
+void heap_filter_pieces(struct heap *h, piece_filter keeps)
+{
+    struct oop_list *l = &h->private_->pieces;
+    oop *items = list_items(l);
+    uint64_t i, kept = 0;
+
+    for (i = 0; i < l->count; i += 2) {
+        oop o = items[i];
+        uint64_t piece = (uint64_t)int_value(items[i + 1]);
+
+        if (keeps && keeps(h, o, piece)) {
+            items[kept++] = o;
+            items[kept++] = int_oop((int64_t)piece);
+        } else {
+            *piece_noted(h, o, piece) = 0;
+        }
+    }
+    l->count = kept;
 }
 
 oop heap_follow(oop o)

@@ -134,8 +134,9 @@ static inline bool heap_is_young(const struct heap *h, oop o)
 {
     return is_pointer(o) && o - h->new_start < h->new_size;
 }
-/* The slow path of heap_store: `value` was stored into o, which is old. */
-void heap_barrier(struct heap *h, oop o, oop value);
+/* The slow path of heap_store: `value` was stored into slot i of o, which is
+ * old. */
+void heap_barrier(struct heap *h, oop o, uint64_t i, oop value);
 /* Stores an oop, with the write barrier. Does not check read-only. */
 static inline void heap_store(struct heap *h, oop o, uint64_t i, oop value)
 {
@@ -143,7 +144,7 @@ static inline void heap_store(struct heap *h, oop o, uint64_t i, oop value)
     if (is_pointer(value) && value - h->new_start < h->barrier_size &&
         !heap_is_young(h, o) &&
         !(header(o) & HDR_REMEMBERED && heap_is_young(h, value)))
-        heap_barrier(h, o, value);
+        heap_barrier(h, o, i, value);
 }
 static inline oop heap_special(const struct heap *h, enum special_object s)
 {

@@ -26,13 +26,19 @@ static uint64_t page_up(uint64_t n) { return (n + PAGE - 1) & -(uint64_t)PAGE; }
 
 /* --- spaces --- */
 
-/* The marking tables, for a heap up to `limit`. */
+/* The collector's tables, for a heap up to `limit`. */
 static bool grow_tables(struct heap *h, uint64_t limit)
 {
     struct heap_private *p = h->private_;
-    uint64_t bytes = ((limit - h->new_start) / 512 + 1) * 8;
+    uint64_t blocks = (limit - h->new_start) / 512 + 1;
+    uint64_t noted = p->pieced.committed;
 
-    return region_ensure(&p->live, bytes) && region_ensure(&p->rank, bytes);
+    if (!region_ensure(&p->live, 8 * blocks) ||
+        !region_ensure(&p->rank, 8 * blocks) ||
+        !region_ensure(&p->pieced, blocks))
+        return false;
+    memset(p->pieced.base + noted, 0, p->pieced.committed - noted);
+    return true;
 }
 
 bool heap_lay_out(struct heap *h, uint64_t eden_bytes)
@@ -128,8 +134,8 @@ bool heap_trim_lists(struct heap *h, uint64_t most)
     uint64_t end = h->new_start + p->reservation.reserved, given = 0;
     struct oop_list *lists[] = {
         &p->marker.stack, &p->marker.weak, &p->marker.ephemerons,
-        &p->remembered, &p->tenured, &p->weak, &p->ephemerons, &p->pins,
-        &p->pin_bias,
+        &p->remembered, &p->pieces, &p->tenured, &p->weak, &p->ephemerons,
+        &p->pins, &p->pin_bias,
     };
     unsigned i;
 

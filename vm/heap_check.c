@@ -134,7 +134,7 @@ static int check_oop(const struct heap *h, oop holder, oop v)
 static int check_slots(struct heap *h, oop o, bool young)
 {
     uint64_t i, n = oop_slots(o);
-    bool refers = false;
+    bool refers = false, large = is_large(o);
 
     if (format_of(o) >= FMT_CODE && !is_int(slot(o, 0)))
         return complain("%llx: code without header", HEX(o));
@@ -143,7 +143,8 @@ static int check_slots(struct heap *h, oop o, bool young)
     for (i = 0; i < n; i++) {
         if (check_oop(h, o, slot(o, i)))
             return -1;
-        refers |= heap_is_young(h, slot(o, i));
+        refers |= heap_is_young(h, slot(o, i)) &&
+                  !(large && *piece_noted(h, o, i / PIECE_SLOTS));
     }
     if (refers && !young && !(header(o) & HDR_REMEMBERED))
         return complain("%llx: refers to young objects, not remembered",

@@ -82,6 +82,11 @@ struct heap_private {
     oop free_list[FREE_LISTS];  /* by size / 8; 0: all larger ones */
     uint64_t free_mask;         /* of lists that are not empty */
     struct oop_list remembered;
+    /* Of large objects only pieces are remembered: object, piece, object ...
+     * Of each 512 bytes of heap a byte: is that piece, counted from where the
+     * object begins, in the list? */
+    struct oop_list pieces;
+    struct region pieced;
     uint64_t scanned;           /* slots of it by the running scavenge */
     bool remembered_overflow;   /* the list is incomplete: scan old space */
     struct oop_list weak, ephemerons; /* seen by the running collection */
@@ -179,6 +184,9 @@ oop heap_next_old(const struct heap *h, uint64_t *at, uint64_t end);
 
 /* Puts an old object, which is not yet there, into the remembered set. */
 void heap_remember(struct heap *h, oop o);
+/* Forgets the remembered pieces that are not to be kept; NULL: all. */
+typedef bool (*piece_filter)(struct heap *h, oop o, uint64_t piece);
+void heap_filter_pieces(struct heap *h, piece_filter keeps);
 
 /* Fires a mourner: false if the queue has no room for it. weak.c */
 bool heap_queue_mourner(struct heap *h, oop o);
@@ -255,6 +263,25 @@ static inline bool looks_like_class(oop o)
 static inline uint64_t fixed_fields(const struct heap *h, uint32_t index)
 {
     return int_value(slot(heap_class_at(h, index), CLASS_FORMAT)) & 0xffff;
+}
+
+/* --- pieces: heap.c --- */
+
+/* Larger objects are born old (heap_alloc.c). A piece takes as much as two of
+ * the bytes in `pieced` stand for, so no two objects share one. */
+enum { LARGE_SLOTS = 1 << 16, PIECE_SLOTS = 128 };
+
+/* One of which pieces are remembered, not all of it. What became something
+ * else, or did not find room in the list, may be remembered as a whole. */
+static inline bool is_large(oop o)
+{
+    return has_overflow(o) && slot_count(o) >= LARGE_SLOTS &&
+           format_of(o) <= FMT_FIXED_AND_INDEXED;
+}
+static inline uint8_t *piece_noted(const struct heap *h, oop o,
+                                   uint64_t piece)
+{
+    return h->private_->pieced.base + ((o - h->new_start) >> 9) + piece;
 }
 
 /* --- live bits: 1 bit a word, from new_start on; 0 between collections --- */

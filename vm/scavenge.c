@@ -192,12 +192,25 @@ static void scan_remembered(struct heap *h)
     l->count = kept;
 }
 
+/* What is large no more, or remembered as a whole, is so for good reason. */
+static bool scan_piece(struct heap *h, oop o, uint64_t piece)
+{
+    uint64_t from = piece * PIECE_SLOTS, n;
+
+    if (!is_large(o) || header(o) & HDR_REMEMBERED)
+        return false;
+    n = slot_count(o) - from;
+    h->private_->scanned += PIECE_SLOTS;
+    return scan_slots(h, o, from, from + (n < PIECE_SLOTS ? n : PIECE_SLOTS));
+}
+
 /* The remembered set was too small: all of old space takes its place. */
 static void scan_old_space(struct heap *h, uint64_t end)
 {
     uint64_t at = h->old_start;
     oop o;
 
+    heap_filter_pieces(h, NULL);
     h->private_->remembered.count = 0;
     h->private_->remembered_overflow = false;
     while ((o = heap_next_old(h, &at, end))) {
@@ -367,6 +380,7 @@ void heap_scavenge(struct heap *h)
         scan_old_space(h, end);
     else
         scan_remembered(h);
+    heap_filter_pieces(h, scan_piece);
     visit_heap_roots(h);
     scan_copies(h, &at);
     while (p->ephemerons.count) {

@@ -40,6 +40,7 @@ struct slow {
     void (*emit)(struct compiler *c, struct slow *s);
     struct label in, out;
     enum reg x, y, result;  /* operands and result */
+    struct mem place;       /* of a store */
     struct value constant;  /* an operand that is in no register */
     uint32_t at;            /* the operation's bytecode */
     uint32_t index, next;   /* next: bytecode after the operation */
@@ -128,7 +129,7 @@ void emit_count(struct compiler *c, const int64_t *left, struct label *none);
 void compile_op(struct compiler *c);
 
 /* The oop in x was stored into the object in y. */
-void emit_barrier(struct compiler *c, enum reg x, enum reg y);
+void emit_barrier(struct compiler *c, enum reg x, enum reg y, struct mem at);
 /* Pops a value to be stored into a register that may stay an operand. May it
  * be young? */
 enum reg pop_stored(struct compiler *c, bool *young);

@@ -61,6 +61,7 @@ struct later {
     struct held held;
     uint32_t needed;   /* registers with what is nowhere else */
     enum reg x, y;
+    struct mem place;  /* of a store */
     int32_t constant;
     uint64_t header;   /* of a new object */
     bool undo;         /* an addition in place that overflowed */

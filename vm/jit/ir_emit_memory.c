@@ -85,7 +85,7 @@ static void class_of(struct emitter *e, struct ir_node *n)
 
 static void later_barrier(struct emitter *e, struct later *l)
 {
-    emit_barrier_rest(e->vm, &e->a, l->x, l->y, &l->out);
+    emit_barrier_rest(e->vm, &e->a, l->x, l->y, l->place, &l->out);
 }
 
 /* Can it be a young object? */
@@ -118,6 +118,7 @@ static void store_oop(struct emitter *e, struct mem m, struct ir_node *n)
     l = new_later(e, later_barrier);
     l->x = x;
     l->y = m.base;
+    l->place = m;
     emit_barrier_test(&e->a, x, m.base, &l->in, &l->out);
     asm_bind(&e->a, &l->out);
 }

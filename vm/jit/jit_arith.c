@@ -526,7 +526,7 @@ static void array_at_put(struct compiler *c)
     asm_jcc(&c->a, IF_NOT_EQUAL, &s->in);
     asm_store(&c->a, AT_INDEX(o.x, R10, 8, 8), value);
     if (young)
-        emit_barrier(c, value, o.x);
+        emit_barrier(c, value, o.x, AT_INDEX(o.x, R10, 8, 8));
     asm_bind(&c->a, &s->out);
     push_reg(c, value);
 }

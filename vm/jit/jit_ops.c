@@ -235,15 +235,16 @@ static void push_remote(struct compiler *c)
 
 static void slow_barrier(struct compiler *c, struct slow *s)
 {
-    emit_barrier_rest(c->vm, &c->a, s->x, s->y, &s->out);
+    emit_barrier_rest(c->vm, &c->a, s->x, s->y, s->place, &s->out);
 }
 
-void emit_barrier(struct compiler *c, enum reg x, enum reg y)
+void emit_barrier(struct compiler *c, enum reg x, enum reg y, struct mem at)
 {
     struct slow *s = new_slow(c, slow_barrier);
 
     s->x = x;
     s->y = y;
+    s->place = at;
     emit_barrier_test(&c->a, x, y, &s->in, &s->out);
     asm_bind(&c->a, &s->out);
 }
@@ -254,7 +255,7 @@ static void store(struct compiler *c, enum reg x, enum reg y, uint32_t index,
 {
     asm_store(&c->a, AT(y, 8 + 8 * index), x);
     if (may_be_pointer)
-        emit_barrier(c, x, y);
+        emit_barrier(c, x, y, AT(y, 8 + 8 * index));
 }
 
 /* The object in y is read-only. All but the value is on the stack. */

@@ -124,14 +124,14 @@ static void prim_code_at(struct compiler *c, struct label *no, bool string)
 }
 
 /* rax was stored into the object in rdx. */
-static void barrier(struct compiler *c)
+static void barrier(struct compiler *c, struct mem at)
 {
     struct label in = LABEL_INIT, done = LABEL_INIT;
 
     emit_barrier_test(&c->a, RAX, RDX, &in, &done);
     asm_jmp(&c->a, &done);
     asm_bind(&c->a, &in);
-    emit_barrier_rest(c->vm, &c->a, RAX, RDX, &done);
+    emit_barrier_rest(c->vm, &c->a, RAX, RDX, at, &done);
     asm_bind(&c->a, &done);
 }
 
@@ -149,7 +149,7 @@ static void prim_code_at_put(struct compiler *c, struct label *no,
         asm_alu(a, CMP, RCX, RDI);
         asm_jcc(a, IF_NOT_BELOW, no);
         asm_store(a, AT_INDEX(RDX, RCX, 8, 8), RAX);
-        barrier(c);
+        barrier(c, AT_INDEX(RDX, RCX, 8, 8));
         answer(c);
     }
     asm_bind(a, &bytes);
@@ -195,7 +195,7 @@ void compile_setter(struct compiler *c)
     refuse_read_only(c, &no);
     asm_load(&c->a, RAX, argument(c, arg));
     asm_store(&c->a, AT(RDX, 8 + 8 * at), RAX);
-    barrier(c);
+    barrier(c, AT(RDX, 8 + 8 * at));
     asm_mov(&c->a, RAX, RDX);
     answer(c);
     asm_bind(&c->a, &no);

@@ -275,12 +275,12 @@ void emit_class_check(struct assembler *a, enum reg x, uint32_t class_index,
 /* The class whose index is in a register, into the same. */
 void emit_class_at(struct assembler *a, enum reg index, enum reg scratch);
 /* The oop in x was stored into the object in y: jumps to `in` if that may
- * need the write barrier. Spoils r10. */
+ * need the write barrier. Spoils r11. */
 void emit_barrier_test(struct assembler *a, enum reg x, enum reg y,
                        struct label *in, struct label *out);
 /* ... which is done there, and ends with a jump to `out`. */
 void emit_barrier_rest(struct vm *vm, struct assembler *a, enum reg x,
-                       enum reg y, struct label *out);
+                       enum reg y, struct mem at, struct label *out);
 
 /* --- jit_prims.c --- */
 
@@ -325,7 +325,7 @@ void runtime_return(struct vm *vm, oop answer);
 void runtime_block_return(struct vm *vm, oop answer);
 void runtime_must_be_boolean(struct vm *vm, oop value);
 void runtime_read_only(struct vm *vm, oop o, oop value, uint64_t index);
-void runtime_barrier(struct vm *vm, oop o, oop value);
+void runtime_barrier(struct vm *vm, oop o, oop *at, oop value);
 uint64_t runtime_identical(struct vm *vm, oop a, oop b);
 oop runtime_class_of(struct vm *vm, oop o);
 oop runtime_context(struct vm *vm);

@@ -144,9 +144,9 @@ void runtime_run_block(struct vm *vm, uint64_t unused, oop closure)
 
 /* --- leaves --- */
 
-void runtime_barrier(struct vm *vm, oop o, oop value)
+void runtime_barrier(struct vm *vm, oop o, oop *at, oop value)
 {
-    heap_barrier(&vm->heap, o, value);
+    heap_barrier(&vm->heap, o, (uint64_t)(at - slots(o)), value);
 }
 
 uint64_t runtime_identical(struct vm *vm, oop a, oop b)

@@ -193,6 +193,8 @@ static uint8_t *leaf(struct assembler *a, const void *function, int args,
     asm_load(a, RSI, AT(RSP, first));
     if (args > 1)
         asm_load(a, RDX, AT(RSP, first - 8));
+    if (args > 2)
+        asm_load(a, RCX, AT(RSP, first - 16));
     asm_mov(a, RDI, RBX);
     asm_store(a, VM(sp), RSP);
     asm_load(a, RSP, VM(c_sp));
@@ -462,10 +464,12 @@ static void emit_young_test(struct assembler *a, enum reg x)
 /* The collector's write barrier, second part: is the object in y old, and not
  * remembered if the value in x is young? */
 void emit_barrier_rest(struct vm *vm, struct assembler *a, enum reg x,
-                       enum reg y, struct label *out)
+                       enum reg y, struct mem at, struct label *out)
 {
     struct label call = LABEL_INIT;
 
+    assert(x != R11 && y != R11);
+    asm_lea(a, R11, at);
     emit_young_test(a, y);
     asm_jcc(a, IF_BELOW, out);
     emit_young_test(a, x);
@@ -474,6 +478,7 @@ void emit_barrier_rest(struct vm *vm, struct assembler *a, enum reg x,
     asm_jcc(a, IF_NOT_EQUAL, out);
     asm_bind(a, &call);
     asm_push(a, y);
+    asm_push(a, R11);
     asm_push(a, x);
     asm_call_to(a, vm->jit->stubs.barrier);
     asm_jmp(a, out);
@@ -485,9 +490,9 @@ void emit_barrier_test(struct assembler *a, enum reg x, enum reg y,
 {
     asm_test8_imm(a, x, TAG_MASK);
     asm_jcc(a, IF_NOT_EQUAL, out);
-    asm_mov(a, R10, x);
-    asm_alu_load(a, SUB, R10, HEAP(new_start));
-    asm_alu_load(a, CMP, R10, HEAP(barrier_size));
+    asm_mov(a, R11, x);
+    asm_alu_load(a, SUB, R11, HEAP(new_start));
+    asm_alu_load(a, CMP, R11, HEAP(barrier_size));
     asm_jcc(a, IF_BELOW, in);
 }
 
@@ -522,7 +527,7 @@ void stubs_make(struct vm *vm, struct assembler *a)
     s->slot_mediated = TRANSITION(runtime_slot);
     s->store_mediated = TRANSITION(runtime_store_slot);
     s->run_block = TRANSITION(runtime_run_block);
-    s->barrier = LEAF(runtime_barrier, 2, false);
+    s->barrier = LEAF(runtime_barrier, 3, false);
     s->identical = LEAF(runtime_identical, 2, true);
     s->class_of = LEAF(runtime_class_of, 1, true);
     s->follow = LEAF(runtime_follow, 1, true);
