@@ -43,9 +43,22 @@ struct edge {
 
 /* A place in a scope where control meets. */
 struct meeting {
+    struct meeting *next;
+    uint32_t at;
     struct edge *edges;
     struct ir_block *block;    /* made already: a loop, or the like */
     struct env env;            /* as it was then */
+};
+
+/* Bytecodes, decoded once for all scopes that run them. */
+struct body {
+    struct body *next;
+    oop method;
+    uint32_t from, limit;
+    struct place *places;      /* by offset */
+    struct op *ops;            /* by offset behind `from`, where reached */
+    uint64_t *live;            /* temps that will be read; made when asked */
+    bool is_buildable;
 };
 
 struct scope {
@@ -57,12 +70,19 @@ struct scope {
     uint64_t key;              /* of the send that it stands for */
     unsigned level;            /* 0: the frame's own */
     unsigned num_temps;
-    uint32_t from, limit;
-    struct place *places;      /* by offset, as the next two */
-    struct meeting *meetings;
-    uint64_t *live;            /* temps that will be read; made when asked */
+    struct body *body;
+    struct meeting *meetings;  /* found so far */
     struct edge *exits;        /* what is returned */
 };
+
+static inline bool is_reached(const struct scope *s, uint32_t at)
+{
+    return s->body->places[at].depth >= 0;
+}
+static inline const struct op *op_at(const struct scope *s, uint32_t at)
+{
+    return &s->body->ops[at - s->body->from];
+}
 
 /* What an IR_OBJECT is. */
 struct unmade {
@@ -75,6 +95,7 @@ struct unmade {
 struct builder {
     struct vm *vm;
     struct ir_graph *g;
+    struct body *bodies;
     struct scope *scope;
     struct ir_block *block;    /* where nodes go; NULL: not reached */
     struct env env;

@@ -45,11 +45,12 @@ static struct ir_chunk *new_chunk(struct ir_graph *g, size_t bytes)
 {
     enum { CHUNK = 64 << 10 };
     size_t size = bytes > CHUNK ? bytes : CHUNK;
-    struct ir_chunk *c = calloc(1, sizeof *c + size);
+    struct ir_chunk *c = malloc(sizeof *c + size);
 
     if (!c)
         return NULL;
     c->size = size;
+    c->used = 0;
     c->next = g->chunks;
     g->chunks = c;
     return c;
@@ -69,7 +70,7 @@ void *ir_take(struct ir_graph *g, size_t bytes)
     }
     p = c->bytes + c->used;
     c->used += bytes;
-    return p;
+    return memset(p, 0, bytes);
 }
 
 /* Room for one more element of an array in the arena, doubled as needed. */

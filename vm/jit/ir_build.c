@@ -415,56 +415,81 @@ void scope_run(struct builder *b, uint32_t from, uint32_t to)
     struct scope *s = b->scope;
 
     for (b->at = from; b->at < to && !b->g->failed; b->at = b->op.next) {
-        struct place *p = &s->places[b->at];
-
-        b->op = jit_decode(s->method, b->at);
         b->before = NULL;
-        if (p->depth >= 0 && p->is_target)
+        b->op = is_reached(s, b->at) ? *op_at(s, b->at)
+                                     : jit_decode(s->method, b->at);
+        if (!is_reached(s, b->at))
+            continue;
+        if (s->body->places[b->at].is_target)
             meet(b, b->at);
-        if (b->block && p->depth >= 0)
+        if (b->block)
             build_op(b);
     }
 }
 
 /* Embedded blocks and contexts are left to the first tier. */
-static bool is_buildable(const struct scope *s)
+static bool decode(struct body *body)
 {
     uint32_t at;
 
-    for (at = s->from; at < s->limit; at++) {
-        struct op op;
+    for (at = body->from; at < body->limit; at++) {
+        struct op *op = &body->ops[at - body->from];
 
-        if (s->places[at].depth < 0)
+        if (body->places[at].depth < 0)
             continue;
-        op = jit_decode(s->method, at);
-        if (op.kind == OP_PUSH_CONTEXT || op.kind == OP_PUSH_PROCESS ||
-            op.kind == OP_BLOCK)
+        *op = jit_decode(body->method, at);
+        if (op->kind == OP_PUSH_CONTEXT || op->kind == OP_PUSH_PROCESS ||
+            op->kind == OP_BLOCK)
             return false;
     }
     return true;
 }
 
-bool scope_prepare(struct builder *b, struct scope *s, oop method)
+static bool prepare_body(struct builder *b, struct body *body)
 {
+    oop method = body->method;
     uint32_t size = (uint32_t)byte_count(method), i;
 
-    s->method = method;
-    s->from = code_first_pc(method) + (code_has_primitive(method) ? 3 : 0);
-    s->num_temps = code_num_temps(method);
-    if (s->from >= size || size > MAX_CODE_BYTES)
+    body->from = code_first_pc(method) + (code_has_primitive(method) ? 3 : 0);
+    if (body->from >= size || size > MAX_CODE_BYTES ||
+        code_num_temps(method) < code_num_args(method))
         return false;
-    s->places = ir_take(b->g, (size + 1) * sizeof *s->places);
-    s->meetings = ir_take(b->g, (size + 1) * sizeof *s->meetings);
+    body->places = ir_take(b->g, (size + 1) * sizeof *body->places);
+    body->ops = ir_take(b->g, (size - body->from) * sizeof *body->ops);
     if (b->g->failed)
         return false;
     for (i = 0; i <= size; i++)
-        s->places[i].depth = -1;
-    if (s->num_temps < code_num_args(method) ||
-        !jit_verify(method, s->from, size, false, 0, s->places))
+        body->places[i].depth = -1;
+    if (!jit_verify(method, body->from, size, false, 0, body->places))
         return false;
-    for (s->limit = size; s->places[s->limit - 1].depth < 0;)
-        s->limit--;
-    return is_buildable(s);
+    for (body->limit = size; body->places[body->limit - 1].depth < 0;)
+        body->limit--;
+    return decode(body);
+}
+
+static struct body *body_of(struct builder *b, oop method)
+{
+    struct body *body;
+
+    for (body = b->bodies; body; body = body->next)
+        if (body->method == method)
+            return body;
+    body = ir_take(b->g, sizeof *body);
+    if (!body)
+        return NULL;
+    body->method = method;
+    body->next = b->bodies;
+    b->bodies = body;
+    body->is_buildable = prepare_body(b, body);
+    return body;
+}
+
+bool scope_prepare(struct builder *b, struct scope *s, oop method)
+{
+    s->method = method;
+    s->num_temps = code_num_temps(method);
+    s->body = body_of(b, method);
+    return s->body && s->body->is_buildable;
 }
 
 /* --- the method's own scope --- */
@@ -493,7 +518,7 @@ static void fill_environment(struct builder *b)
 {
     struct scope *s = b->scope;
     uint32_t at = b->g->entered_at;
-    unsigned depth = at ? (unsigned)s->places[at].depth : 0, i;
+    unsigned depth = at ? (unsigned)s->body->places[at].depth : 0, i;
     unsigned room = s->num_temps + MAX_DEPTH + 2;
 
     b->block = b->g->entry;
@@ -508,25 +533,19 @@ static bool comes_before(const struct scope *s, uint32_t entered_at)
 {
     uint32_t at;
 
-    for (at = entered_at; at < s->limit; at++) {
-        struct op op;
-
-        if (s->places[at].depth < 0)
-            continue;
-        op = jit_decode(s->method, at);
-        if (op.kind == OP_JUMP && op.target < entered_at)
+    for (at = entered_at; at < s->body->limit; at++)
+        if (is_reached(s, at) && op_at(s, at)->kind == OP_JUMP &&
+            op_at(s, at)->target < entered_at)
             return true;
-    }
     return false;
 }
 
 static bool has_unmet(const struct builder *b)
 {
-    const struct scope *s = b->scope;
-    uint32_t at;
+    const struct meeting *m;
 
-    for (at = s->from; at < s->limit && !b->g->failed; at++)
-        if (s->meetings[at].edges && !s->meetings[at].block)
+    for (m = b->scope->meetings; m && !b->g->failed; m = m->next)
+        if (m->edges && !m->block)
             return b->all_meet;
     return false;
 }
@@ -534,16 +553,17 @@ static bool has_unmet(const struct builder *b)
 static bool enter_in_loop(struct builder *b)
 {
     struct scope *s = b->scope;
+    const struct body *body = s->body;
     uint32_t at = b->g->entered_at;
 
-    if (at < s->from || at >= s->limit || s->places[at].depth < 0 ||
-        !s->places[at].is_loop)
+    if (at < body->from || at >= body->limit || !is_reached(s, at) ||
+        !body->places[at].is_loop)
         return false;
     b->all_meet = comes_before(s, at);
     fill_environment(b);
-    scope_run(b, at, s->limit);
+    scope_run(b, at, body->limit);
     while (has_unmet(b))
-        scope_run(b, s->from, s->limit);
+        scope_run(b, body->from, body->limit);
     return true;
 }
 
@@ -568,7 +588,7 @@ static bool start(struct builder *b, oop method, oop closure)
     if (g->entered_at)
         return enter_in_loop(b);
     fill_environment(b);
-    scope_run(b, s->from, s->limit);
+    scope_run(b, s->body->from, s->body->limit);
     return true;
 }
 
@@ -581,6 +601,7 @@ static struct ir_graph *attempt(struct builder *b, oop method, oop closure,
 
     b->again = b->useless = false;
     b->num_unmade = 0;
+    b->bodies = NULL;
     if (!g)
         return NULL;
     g->entered_at = entered_at;

@@ -297,11 +297,23 @@ static void change(struct floats *f)
     remove_phis(f, num_nodes);
 }
 
+static bool has_floats(const struct ir_graph *g)
+{
+    unsigned i;
+
+    for (i = 0; i < g->num_nodes; i++)
+        if (g->nodes[i]->op == IR_BOX || g->nodes[i]->op == IR_UNBOX)
+            return true;
+    return false;
+}
+
 void ir_unbox_floats(struct ir_graph *g)
 {
     size_t n = IR_MAX_NODES + 1;
     struct floats f = { .g = g };
 
+    if (!has_floats(g))
+        return;
     f.doubles = calloc(n, sizeof *f.doubles);
     f.candidate = calloc(n, sizeof *f.candidate);
     f.gain = calloc(n, sizeof *f.gain);

@@ -50,7 +50,7 @@ static void reach_state(struct reach *r, const struct ir_state *s)
 {
     unsigned i;
 
-    for (; s; s = s->caller) {
+    for (; s && r->b->num_unmade; s = s->caller) {
         reach(r, s->receiver);
         reach(r, s->closure);
         for (i = 0; i < (unsigned)s->num_temps + s->num_values; i++)
@@ -63,6 +63,8 @@ static void reach_scope(struct reach *r)
     const struct scope *s = r->b->scope;
     unsigned i;
 
+    if (!r->b->num_unmade)
+        return;
     reach(r, s->receiver);
     reach(r, s->closure);
     for (i = 0; i < s->num_temps + r->b->env.depth; i++)
@@ -72,7 +74,8 @@ static void reach_scope(struct reach *r)
 
 static struct ir_object *reached(struct reach *r)
 {
-    struct ir_object *o = ir_take(r->b->g, (r->count + 1) * sizeof *o);
+    struct ir_object *o =
+        r->count ? ir_take(r->b->g, r->count * sizeof *o) : NULL;
 
     if (o)
         memcpy(o, r->items, r->count * sizeof *o);
@@ -332,7 +335,7 @@ struct ir_node *join(struct builder *b, struct edge *exits)
 
 static uint64_t bit(uint32_t temp) { return temp < 64 ? 1ull << temp : 0; }
 
-static uint64_t live_before(const struct scope *s, const struct op *op,
+static uint64_t live_before(const uint64_t *live, const struct op *op,
                             uint64_t after)
 {
     switch (op->kind) {
@@ -343,47 +346,47 @@ static uint64_t live_before(const struct scope *s, const struct op *op,
     case OP_STORE_TEMP:
         return after & ~bit(op->index);
     case OP_JUMP:
-        return s->live[op->target];
+        return live[op->target];
     case OP_JUMP_TRUE: case OP_JUMP_FALSE:
-        return after | s->live[op->target];
+        return after | live[op->target];
     default:
         return op->kind >= OP_RETURN ? 0 : after;
     }
 }
 
-static bool find_live(struct scope *s)
+static bool find_live(const struct scope *s)
 {
+    uint64_t *live = s->body->live;
     bool changed = false;
     uint32_t at;
 
-    for (at = s->limit; at-- > s->from;) {
-        struct op op;
-        uint64_t live;
+    for (at = s->body->limit; at-- > s->body->from;) {
+        const struct op *op = op_at(s, at);
+        uint64_t before;
 
-        if (s->places[at].depth < 0)
+        if (!is_reached(s, at))
             continue;
-        op = jit_decode(s->method, at);
-        live = live_before(s, &op, op.kind >= OP_RETURN ||
-                                   op.kind == OP_JUMP ? 0
-                                                      : s->live[op.next]);
-        changed |= live != s->live[at];
-        s->live[at] = live;
+        before = live_before(live, op, op->kind >= OP_RETURN ||
+                                       op->kind == OP_JUMP ? 0
+                                                           : live[op->next]);
+        changed |= before != live[at];
+        live[at] = before;
     }
     return changed;
 }
 
 static bool is_dead(struct builder *b, unsigned value, uint32_t at)
 {
-    struct scope *s = b->scope;
+    struct body *body = b->scope->body;
 
-    if (value >= s->num_temps)
+    if (value >= b->scope->num_temps)
         return false;
-    if (!s->live) {
-        s->live = ir_take(b->g, (s->limit + 1) * sizeof *s->live);
-        while (s->live && find_live(s))
+    if (!body->live) {
+        body->live = ir_take(b->g, (body->limit + 1) * sizeof *body->live);
+        while (body->live && find_live(b->scope))
             ;
     }
-    return s->live && !(s->live[at] >> value & 1);
+    return body->live && !(body->live[at] >> value & 1);
 }
 
 /* Where the loop at `at` ends: the last jump back into it. */
@@ -394,14 +397,11 @@ static uint32_t loop_end(const struct scope *s, uint32_t at)
 
     while (changed) {
         changed = false;
-        for (i = end; i < s->limit; i++) {
-            struct op op;
+        for (i = end + 1; i < s->body->limit; i++) {
+            const struct op *op = op_at(s, i);
 
-            if (s->places[i].depth < 0)
-                continue;
-            op = jit_decode(s->method, i);
-            if (op.kind == OP_JUMP && op.target >= at && op.target <= end &&
-                i > end) {
+            if (is_reached(s, i) && op->kind == OP_JUMP &&
+                op->target >= at && op->target <= end) {
                 end = i;
                 changed = true;
             }
@@ -415,15 +415,9 @@ static uint64_t stored_in_loop(const struct scope *s, uint32_t at)
     uint32_t end = loop_end(s, at), i;
     uint64_t stored = 0;
 
-    for (i = at; i <= end; i++) {
-        struct op op;
-
-        if (s->places[i].depth < 0)
-            continue;
-        op = jit_decode(s->method, i);
-        if (op.kind == OP_STORE_TEMP)
-            stored |= bit(op.index);
-    }
+    for (i = at; i <= end; i++)
+        if (is_reached(s, i) && op_at(s, i)->kind == OP_STORE_TEMP)
+            stored |= bit(op_at(s, i)->index);
     return stored;
 }
 
@@ -526,24 +520,42 @@ static void go_back(struct builder *b, struct meeting *m, uint32_t at)
     b->block = NULL;
 }
 
+static struct meeting *meeting_at(struct builder *b, uint32_t at)
+{
+    struct meeting *m;
+
+    for (m = b->scope->meetings; m; m = m->next)
+        if (m->at == at)
+            return m;
+    m = ir_take(b->g, sizeof *m);
+    if (m) {
+        m->at = at;
+        m->next = b->scope->meetings;
+        b->scope->meetings = m;
+    }
+    return m;
+}
+
 void go_to(struct builder *b, uint32_t target)
 {
-    struct meeting *m = &b->scope->meetings[target];
+    struct meeting *m = b->block ? meeting_at(b, target) : NULL;
 
-    if (b->block && m->block)
+    if (!m)
+        return;
+    if (m->block)
         go_back(b, m, target);
-    else if (b->block)
+    else
         add_edge(b, m);
 }
 
 /* The marker of an error has no operands, so depths agree: jit_verify. */
 void meet(struct builder *b, uint32_t at)
 {
-    struct meeting *m = &b->scope->meetings[at];
+    struct meeting *m = meeting_at(b, at);
 
     go_to(b, at);
     b->block = NULL;
-    if (m->block || !m->edges || b->g->failed)
+    if (!m || m->block || !m->edges || b->g->failed)
         return;
     if (m->edges->next) {
         merge_env(b, meet_edges(b, m->edges), m->edges, at);
@@ -551,7 +563,7 @@ void meet(struct builder *b, uint32_t at)
         b->block = m->edges->from;
         copy_env(b, &b->env, &m->edges->env);
     }
-    if (b->scope->places[at].is_loop ||
+    if (b->scope->body->places[at].is_loop ||
         (b->all_meet && b->scope->level == 0))
         open_loop(b, m, at);
 }

@@ -214,7 +214,7 @@ static bool inline_body(struct builder *b, const struct callee *c,
                 argc);
     b->scope = s;
     if (!b->g->failed)
-        scope_run(b, s->from, s->limit);
+        scope_run(b, s->body->from, s->body->limit);
     b->scope = caller;
     b->env = env;
     b->env.depth -= argc + 1;
