@@ -79,6 +79,10 @@ struct ir_state {
     struct ir_node *closure;  /* NULL in a method */
     struct ir_node **values;  /* temps, then operands from the lowest */
     struct ir_object *objects; /* of the innermost state: those of all */
+    /* ir_alloc.c: values that are computed, each once: those of this link,
+     * then those that are in objects only. */
+    struct ir_node **kept;
+    uint16_t num_kept, num_in_objects;
 };
 
 struct ir_node {

@@ -41,22 +41,52 @@ static void visit_inputs(struct emitter *e, struct ir_node *n,
             visit(e, value_of(n->inputs[i]), data);
 }
 
-static void visit_one(struct emitter *e, struct ir_node *n,
-                      value_visitor visit, void *data)
+/* --- what a state keeps --- */
+
+static void keep(struct ir_state *s, struct ir_node *n)
 {
+    unsigned i;
+
     n = value_of(n);
-    if (is_value(n))
-        visit(e, n, data);
+    if (!is_value(n))
+        return;
+    for (i = 0; i < s->num_kept; i++)
+        if (s->kept[i] == n)
+            return;
+    s->kept[s->num_kept++] = n;
+}
+
+/* States are looked at over and over, and mostly hold constants. */
+static void find_kept(struct ir_graph *g, struct ir_state *s)
+{
+    unsigned n = (unsigned)s->num_temps + s->num_values, room = n + 2, i, k;
+
+    for (i = 0; i < s->num_objects; i++)
+        room += s->objects[i].num_fields;
+    s->kept = ir_take(g, room * sizeof *s->kept);
+    if (!s->kept)
+        return;
+    s->num_kept = 0;
+    keep(s, s->receiver);
+    if (s->closure)
+        keep(s, s->closure);
+    for (i = 0; i < n; i++)
+        keep(s, s->values[i]);
+    k = s->num_kept;
+    for (i = 0; i < s->num_objects; i++)
+        for (n = 0; n < s->objects[i].num_fields; n++)
+            keep(s, s->objects[i].fields[n]);
+    s->num_in_objects = (uint16_t)(s->num_kept - k);
+    s->num_kept = (uint16_t)k;
 }
 
 static void visit_objects(struct emitter *e, const struct ir_state *s,
                           value_visitor visit, void *data)
 {
-    unsigned i, k;
+    unsigned i;
 
-    for (i = 0; i < s->num_objects; i++)
-        for (k = 0; k < s->objects[i].num_fields; k++)
-            visit_one(e, s->objects[i].fields[k], visit, data);
+    for (i = 0; i < s->num_in_objects; i++)
+        visit(e, s->kept[s->num_kept + i], data);
 }
 
 static void visit_link(struct emitter *e, const struct ir_state *s,
@@ -64,11 +94,8 @@ static void visit_link(struct emitter *e, const struct ir_state *s,
 {
     unsigned i;
 
-    visit_one(e, s->receiver, visit, data);
-    if (s->closure)
-        visit_one(e, s->closure, visit, data);
-    for (i = 0; i < (unsigned)s->num_temps + s->num_values; i++)
-        visit_one(e, s->values[i], visit, data);
+    for (i = 0; i < s->num_kept; i++)
+        visit(e, s->kept[i], data);
 }
 
 void visit_state_values(struct emitter *e, const struct ir_state *s,
@@ -91,6 +118,22 @@ void visit_uses(struct emitter *e, struct ir_node *n, value_visitor visit,
     visit_objects(e, s, visit, data);
     for (; own; own--, s = s->caller)
         visit_link(e, s, visit, data);
+}
+
+static void find_all_kept(struct ir_graph *g)
+{
+    uint32_t mark = ++g->mark;
+    unsigned i;
+
+    for (i = 0; i < g->num_nodes && !g->failed; i++) {
+        struct ir_node *n = g->nodes[i];
+        struct ir_state *s = n->block && needs_state(n) ? n->state : NULL;
+
+        for (; s && s->mark != mark; s = s->caller) {
+            s->mark = mark;
+            find_kept(g, s);
+        }
+    }
 }
 
 /* Nodes share states, and states the states of their callers. */
@@ -662,6 +705,9 @@ bool alloc_prepare(struct emitter *e)
     if (!make_tables(e))
         return false;
     find_aliases(g);
+    find_all_kept(g);
+    if (g->failed)
+        return false;
     count_operands(e);
     for (i = 0; i < g->num_blocks; i++)
         find_own_states(e, g->blocks[i]);
