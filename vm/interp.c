@@ -593,6 +593,11 @@ must_be_boolean:
 backward:
     if (UNLIKELY(sp < vm->stack_limit))
         goto safepoint;
+    if (LIKELY(--vm->loops_left > 0))
+        NEXT();
+    SAVE();
+    jit_count_loops(vm);
+    LOAD();
     NEXT();
 safepoint:
     SAVE();

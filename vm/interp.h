@@ -58,6 +58,8 @@ struct vm {
     oop method;         /* whose primitive runs */
     int argc;           /* with PRIM_EXECUTE, and the method's primitive */
     cached_primitive next_primitive;
+    int32_t loops_left; /* interpreted jumps back before machine code is
+                           asked for */
     bool reload;        /* frames moved under a primitive that says PRIM_OK */
     bool forwarders;    /* some may be about: set by become, pin */
     bool new_forwarders; /* some were made since the marking began */

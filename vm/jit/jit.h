@@ -38,6 +38,7 @@ static inline void jit_destroy(struct vm *vm) {}
 static inline void jit_run(struct vm *vm) {}
 static inline void jit_take_over(struct vm *vm) {}
 static inline void jit_take_over_loop(struct vm *vm) {}
+static inline void jit_count_loops(struct vm *vm) { vm->loops_left = 1 << 30; }
 static inline bool jit_wants(struct vm *vm, oop method) { return false; }
 static inline uint8_t *jit_bytecode_pc(const struct vm *vm, const oop *fp,
                                        const uint8_t *pc)
@@ -69,6 +70,8 @@ void jit_run(struct vm *vm);
 void jit_take_over(struct vm *vm);
 /* The same in a loop that has run for long. */
 void jit_take_over_loop(struct vm *vm);
+/* vm->loops_left are done, which counts as a call of the running method. */
+void jit_count_loops(struct vm *vm);
 /* Is it worth counting the calls of `method`? */
 bool jit_wants(struct vm *vm, oop method);
 /* The bytecode that a pc of frame fp stands for. */

@@ -148,6 +148,16 @@ void jit_take_over(struct vm *vm)
         take_over(vm, false);
 }
 
+/* What a guard that failed left to the interpreter is not to stay there until
+ * the next tick. */
+void jit_count_loops(struct vm *vm)
+{
+    enum { AT_ONCE = 16 };
+
+    vm->loops_left = vm->jit ? AT_ONCE : INT32_MAX;
+    jit_take_over(vm);
+}
+
 void jit_take_over_loop(struct vm *vm)
 {
     if (vm->jit && !jit_owns(vm, vm->pc)) {
