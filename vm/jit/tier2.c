@@ -49,7 +49,7 @@ void tier2_count(struct vm *vm, struct jit_code *code)
  * up for long, but a piece may be had on debt. Whoever says how many calls
  * are wanted gets the code then.
  */
-enum { SHARE = 8, CREDIT_LIMIT = 8000 };
+enum { SHARE = 12, CREDIT_LIMIT = 4000 };
 
 static bool can_afford(struct vm *vm)
 {
