@@ -60,9 +60,9 @@ static int set_mode(struct display *d, struct mode m)
 
 static void read_monitor(struct display *d, volatile const uint8_t *from)
 {
-    uint8_t bytes[EDID_BYTES];
+    uint8_t bytes[EDID_BLOCKS * EDID_BYTES];
 
-    for (unsigned i = 0; i < EDID_BYTES; i++)
+    for (unsigned i = 0; i < sizeof bytes; i++)
         bytes[i] = from[i];
     edid_parse(&d->edid, bytes, sizeof bytes);
 }

@@ -13,7 +13,9 @@ struct edid {
     char name[14];                /* "" if it has none */
 };
 
-enum { EDID_BYTES = 128 };
+/* A block's; drivers that can read more than one read this many. */
+enum { EDID_BYTES = 128, EDID_BLOCKS = 3 };
 
-/* Reads the first block; false: it is none, or damaged. */
+/* Reads the first block, and the extensions that it announces as far as they
+ * are within `n`; false: it is none, or damaged. */
 bool edid_parse(struct edid *e, const uint8_t *bytes, size_t n);

@@ -26,13 +26,29 @@ static bool run(uint8_t *data, size_t size)
 
 static void mend(uint8_t *data, size_t size)
 {
-    uint8_t sum = 0;
+    for (; size >= EDID_BYTES; data += EDID_BYTES, size -= EDID_BYTES) {
+        uint8_t sum = 0;
 
-    if (size < EDID_BYTES)
-        return;
-    for (unsigned i = 0; i < EDID_BYTES - 1; i++)
-        sum = (uint8_t)(sum + data[i]);
-    data[EDID_BYTES - 1] = (uint8_t)-sum;
+        for (unsigned i = 0; i < EDID_BYTES - 1; i++)
+            sum = (uint8_t)(sum + data[i]);
+        data[EDID_BYTES - 1] = (uint8_t)-sum;
+    }
+}
+
+/* Two timings in a DisplayID, one in what CTA has. */
+static void add_extensions(uint8_t *to, const uint8_t *timing)
+{
+    uint8_t *cta = to + EDID_BYTES, *id = to + 2 * EDID_BYTES;
+
+    to[126] = 2;
+    cta[0] = 0x02;
+    cta[2] = 4;
+    memcpy(cta + 4, timing, 18);
+    id[0] = 0x70;
+    id[2] = 43;
+    id[5] = 0x03;
+    id[7] = 40;
+    memset(id + 8, 16, 40);
 }
 
 static size_t seed(unsigned i, uint8_t *to)
@@ -44,15 +60,18 @@ static size_t seed(unsigned i, uint8_t *to)
     static const uint8_t name[18] = { 0, 0, 0, 0xfc, 0, 'P', 'a', 'n', 'e',
                                       'l', '\n', ' ', ' ' };
 
-    if (i > 1)
+    if (i > 2)
         return 0;
     memset(to + 1, 255, 6);
     to[21] = 60;
     to[22] = 34;
-    memcpy(to + 54 + (i ? 36 : 0), timing, sizeof timing);
+    if (i == 2)
+        add_extensions(to, timing); /* nothing in the first block */
+    else
+        memcpy(to + 54 + (i ? 36 : 0), timing, sizeof timing);
     memcpy(to + 72, name, sizeof name);
-    mend(to, EDID_BYTES);
-    return EDID_BYTES * (i + 1); /* once with an extension */
+    mend(to, EDID_BYTES * (i + 1));
+    return EDID_BYTES * (i + 1);
 }
 
 static const struct fuzz_target target = { seed, mend, run, EDID_BYTES };

@@ -68,6 +68,16 @@ def test_the_monitors_own_size(args):
         shows(m, 1600, 900, "own-" + args[1].split(",")[0])
 
 
+@pytest.mark.parametrize("args", [
+    ["-device", "VGA,vgamem_mb=64,xres=5120,yres=2160"],
+    ["-device", "virtio-gpu-pci,xres=5120,yres=2160"]])
+def test_a_size_that_only_an_extension_can_say(args):
+    """The first block has 12 bits for it."""
+    name = "extension-" + args[1].split(",")[0]
+    with desktop(name, *args, memory=512) as m:
+        shows(m, 5120, 2160, name)
+
+
 def test_a_size_that_cannot_be_is_passed_over():
     with desktop("too-large", line="mode=8000x8000", vga="std") as m:
         shows(m, 1280, 800, "too-large")
