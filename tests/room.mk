@@ -70,12 +70,12 @@ $(T)/test_vbe: drivers/vbe.c
 $(T)/test_vmmouse: drivers/vmmouse.c
 $(T)/test_display: drivers/display.c drivers/framebuffer.c
 $(T)/test_virtio_input: drivers/virtio_input.c
-$(T)/%: tests/unit/%.c $(UNIT_VM) $(wildcard tests/unit/plat_stub.c)
+$(T)/%: tests/unit/%.c
 	$(call say,TEST,$*)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(UNIT_CFLAGS) -o $@ $< $(UNIT_EXTRA_$*) \
 	  $(if $(filter $*,$(UNIT_NO_VM)),,$(UNIT_VM) \
-	  $(wildcard tests/unit/plat_stub.c)) \
+	  tests/unit/plat_stub.c) \
 	  -lcmocka -lm
 
 # Fuzz targets run without a fuzzer: PROGRAM RUNS damages its own seeds
@@ -89,16 +89,18 @@ UNIT_EXTRA_fuzz_fat := $(UNIT_EXTRA_test_fat)
 UNIT_EXTRA_fuzz_partition := $(UNIT_EXTRA_test_partition)
 UNIT_EXTRA_fuzz_store := drivers/block.c
 $(FUZZ:%=$(T)/%): tests/fuzz/fuzz.h
+$(patsubst %,$(T)/%,$(filter-out $(UNIT_NO_VM),$(UNIT) $(FUZZ))): \
+  $(UNIT_VM) tests/unit/plat_stub.c
 $(T)/fuzz_acpi $(T)/test_acpi_tables: kernel/acpi.c
 $(T)/test_apic: kernel/apic.c
 $(T)/fuzz_store: kernel/store.c
 $(foreach t,$(FUZZ),$(eval $(T)/$(t): $(UNIT_EXTRA_$(t))))
-$(T)/%: tests/fuzz/%.c $(UNIT_VM) $(wildcard tests/unit/plat_stub.c)
+$(T)/%: tests/fuzz/%.c
 	$(call say,TEST,$*)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(UNIT_CFLAGS) -o $@ $< $(UNIT_EXTRA_$*) \
 	  $(if $(filter $*,$(UNIT_NO_VM)),,$(UNIT_VM) \
-	  $(wildcard tests/unit/plat_stub.c)) -lm
+	  tests/unit/plat_stub.c) -lm
 
 FUZZ_RUNS := 20000
 RUNS_fuzz_store := 4000
