@@ -14,6 +14,7 @@
 #include "kernel/clock.h"
 #include "kernel/fat.h"
 #include "tests/unit/ram_disk.h"
+#include "tests/unit/shell.h"
 
 enum { SECTORS = 80000 }; /* 39 MiB: the least that FAT32 takes */
 
@@ -31,17 +32,6 @@ static uint32_t random32(void)
 {
     seed = seed * 1664525u + 1013904223u;
     return seed >> 8 ^ seed << 13;
-}
-
-static int shell(const char *format, ...)
-{
-    char command[512];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(command, sizeof command, format, args);
-    va_end(args);
-    return system(command);
 }
 
 static void read_image(void)

@@ -18,6 +18,7 @@
 #include "kernel/partition.h"
 #include "kernel/store.h"
 #include "tests/unit/ram_disk.h"
+#include "tests/unit/shell.h"
 
 enum {
     MB = 2048, /* sectors */
@@ -48,17 +49,6 @@ static const char *path(void)
 
     snprintf(name, sizeof name, "/tmp/aerostat-grow-%d.img", (int)getpid());
     return name;
-}
-
-static void run(const char *format, ...)
-{
-    char command[512];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(command, sizeof command, format, args);
-    va_end(args);
-    assert_int_equal(system(command), 0);
 }
 
 /* --- the stick --- */

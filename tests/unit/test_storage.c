@@ -19,6 +19,7 @@
 #include "kernel/storage.h"
 #include "kernel/store.h"
 #include "tests/unit/ram_disk.h"
+#include "tests/unit/shell.h"
 
 enum { MB = 2048, SECTORS = 320 * MB }; /* sectors */
 
@@ -89,17 +90,6 @@ static void volumes_without_a_table_are_named(void **state)
     expect(false, "an ext2, ext3 or ext4 volume");
     memcpy(disk.bytes + 3, "NTFS    ", 8);
     expect(false, "an NTFS volume");
-}
-
-static void run(const char *format, ...)
-{
-    char command[512];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(command, sizeof command, format, args);
-    va_end(args);
-    assert_int_equal(system(command), 0);
 }
 
 static const char *path(void)
