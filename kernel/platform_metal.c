@@ -361,6 +361,11 @@ int plat_image_close(struct plat_image *im, bool ok)
 
 const char *plat_image_saved(unsigned index) { return store_name(index); }
 
+int plat_image_remove(const char *name, const char **why)
+{
+    return store_remove(name, why);
+}
+
 const char *plat_image_place(void)
 {
     static char place[40];

@@ -401,20 +401,26 @@ static int slot_to_replace(const char *name)
     return -1;
 }
 
+/* NULL: it is. */
+static const char *not_writable(void)
+{
+    if (!device)
+        return "no store on any disk";
+    if (block_gone(device))
+        return "the disk with the store is not plugged in";
+    return device->read_only ? "the disk is read-only" : NULL;
+}
+
 struct store_image *store_create(const char *name, uint64_t size,
                                  const char **why)
 {
     struct slot s = { .magic = SLOT_MAGIC, .size = size };
     int i = -1;
 
-    *why = NULL;
-    if (!device)
-        *why = "no store on any disk";
-    else if (block_gone(device))
-        *why = "the disk with the store is not plugged in";
-    else if (device->read_only)
-        *why = "the disk is read-only";
-    else if (!*name || strlen(name) > STORE_NAME_MAX)
+    *why = not_writable();
+    if (*why)
+        return NULL;
+    if (!*name || strlen(name) > STORE_NAME_MAX)
         *why = "an image's name has 1 to 63 bytes";
     else if (last_generation == GENERATION_MAX)
         *why = "the store cannot count this save";
@@ -524,6 +530,59 @@ int store_close(struct store_image *im, bool commit)
     }
     *im = (struct store_image){ 0 };
     return error;
+}
+
+/* --- removing --- */
+
+/* The slot whose header on the disk names the oldest state of `name`, even
+ * one whose bytes are wrong; -1: none. */
+static int oldest_header(const char *name)
+{
+    uint64_t generation = 0;
+    struct slot s;
+    int oldest = -1;
+
+    for (unsigned i = 0; i < SLOTS; i++) {
+        if (read_blocks(FIRST_SLOT + i, 1, block))
+            continue;
+        memcpy(&s, block, sizeof s);
+        if (slot_plausible(&s) && strcmp(s.name, name) == 0 &&
+            (oldest < 0 || s.generation < generation)) {
+            oldest = (int)i;
+            generation = s.generation;
+        }
+    }
+    return oldest;
+}
+
+static int wipe_header(unsigned index)
+{
+    const struct slot none = { 0 };
+    int error = write_header(index, &none);
+
+    return error ? error : block_flush(device);
+}
+
+/* ORDER: each header is gone for good before the next newer one goes, or a
+ * power cut could bring back an old state instead of the last. */
+int store_remove(const char *name, const char **why)
+{
+    int error = 0, i;
+
+    *why = not_writable();
+    if (*why)
+        return -1;
+    i = oldest_header(name);
+    if (i < 0)
+        *why = "no such image in the store";
+    for (; i >= 0 && !error; i = oldest_header(name)) {
+        error = wipe_header((unsigned)i);
+        damaged[i] = unreadable[i] = false;
+    }
+    load_slots();
+    if (error)
+        *why = "the disk refuses what is written to it";
+    return *why ? -1 : 0;
 }
 
 /* --- listing --- */

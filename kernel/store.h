@@ -50,5 +50,8 @@ int store_write(struct store_image *im, const void *bytes, uint64_t n);
 /* Ends it; for store_create, makes it the newest state if `commit`, else
  * leaves everything as it was. 0, or a negative errno: not saved. */
 int store_close(struct store_image *im, bool commit);
+/* Forgets every state of image `name`, the newest last: until then it is what
+ * it was. 0, or -1: *why. No stream is open. */
+int store_remove(const char *name, const char **why);
 /* Name of image `index`, newest first; NULL past the end. */
 const char *store_name(unsigned index);

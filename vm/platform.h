@@ -83,6 +83,8 @@ const char *plat_image_warning(void);
 /* Name of saved image `index` where there is a store, the newest first; NULL
  * past the end. */
 const char *plat_image_saved(unsigned index);
+/* Forgets a saved image for good. 0, or -1: *why says in one line why not. */
+int plat_image_remove(const char *name, const char **why);
 /* Where saves go, in words ("the store on sata0p2"; "" where the image's name
  * says it); NULL: nowhere yet. */
 const char *plat_image_place(void);

@@ -118,6 +118,21 @@ static bool text_operand(struct vm *vm, int argc, int i, char *to, size_t size)
     return true;
 }
 
+/* nil, or in a line why not. */
+int prim_image_remove(struct vm *vm, int argc)
+{
+    char name[256];
+    const char *why = NULL;
+
+    if (argc != 1)
+        return PRIM_ERR_BAD_NUM_ARGS;
+    if (!text_operand(vm, argc, 1, name, sizeof name))
+        return PRIM_ERR_BAD_ARGUMENT;
+    if (plat_image_remove(name, &why) == 0)
+        why = NULL;
+    return prim_answer_new(vm, argc, string_or_nil(vm, why));
+}
+
 enum { DISK_NAME = sizeof(((struct plat_disk *)0)->name) };
 
 /* nil, or in a line why not. */

@@ -301,6 +301,37 @@ def test_save_as_makes_another_image_and_one_can_be_chosen(tmp_path):
         assert m.ask("%s codePane string" % w) == "'one'"
 
 
+def test_an_image_is_deleted_after_asking(tmp_path):
+    disk = shutil.copy(built("blank-disk.img"), tmp_path / "disk.img")
+    args = pvh(built("aerostat.image")) + virtio(disk)
+    with desktop(args, "delete") as m:
+        open_from_world_menu(m, "save")
+        saved(m)
+        open_from_world_menu(m, "delete image...")
+        assert "but the one that runs" in dialog(m, "Nothing to delete")
+        press(m, "OK")
+        open_from_world_menu(m, "save as...")
+        dialog(m, "Save image as")
+        m.type("second\n")
+        m.until("ImageStore imageNames", "#('second' 'aerostat')")
+        open_from_world_menu(m, "delete image...")
+        dialog(m, "Delete which image?", "disks-13-delete")
+        press(m, "OK")
+        dialog(m, 'Delete "aerostat"?', "disks-14-delete-confirm")
+        m.key("ret")  # the default is to cancel
+        no_dialog(m)
+        assert m.ask("ImageStore imageNames") == "#('second' 'aerostat')"
+        open_from_world_menu(m, "delete image...")
+        dialog(m, "Delete which image?")
+        press(m, "OK")
+        dialog(m, 'Delete "aerostat"?')
+        press(m, "Delete it")
+        m.until("ImageStore imageNames", "#('second')")
+    with desktop(args, "deleted") as m:
+        assert m.ask("ImageStore imageNames") == "#('second')"
+        assert m.ask("TaskBar imageName") == "'second'"
+
+
 # -- changes that a crash left behind --
 
 def test_accepted_changes_survive_a_crash_and_are_offered(tmp_path):

@@ -161,6 +161,7 @@ const char *plat_image_warning(void) { return NULL; }
 const char *plat_image_place(void) { return NULL; }
 bool plat_image_plugged(void) { return true; }
 const char *plat_image_saved(unsigned index) { return NULL; }
+int plat_image_remove(const char *name, const char **why) { return -1; }
 bool plat_disk(unsigned index, struct plat_disk *disk) { return false; }
 int plat_disk_format(const char *name, const char **why) { return -1; }
 int plat_disk_move(const char *name, bool write, uint64_t sector, void *bytes,

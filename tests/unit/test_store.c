@@ -233,6 +233,75 @@ static void saving_after_a_power_cut(void **state)
     free(before);
 }
 
+/* Never an older state than the last, and nobody else's loss. */
+static void power_cut_at_every_write_of_a_removal(void **state)
+{
+    const unsigned last[] = { 2 }, other[] = { 77 };
+    uint8_t *before = malloc(SECTORS * RAM_SECTOR);
+    const char *why;
+
+    assert_int_equal(save("a", 1, 300000), 0);
+    assert_int_equal(save("other", 77, 100000), 0);
+    assert_int_equal(save("a", 2, 300000), 0);
+    memcpy(before, disk.bytes, SECTORS * RAM_SECTOR);
+    disk.recording = true;
+    assert_int_equal(store_remove("a", &why), 0);
+    disk.recording = false;
+    assert_int_equal(disk.event_count, 4); /* two headers, each flushed */
+    for (unsigned cut = 0; cut <= disk.event_count; cut++)
+        for (unsigned variant = 0; variant < 8; variant++) {
+            replay(before, cut);
+            assert_int_equal(store_mount(&disk.device), 0);
+            int found = version_of("a", last, 1);
+
+            assert_true(found == 2 || cut >= 2);
+            assert_true(found == -1 || cut < 4);
+            assert_int_equal(version_of("other", other, 1), 77);
+        }
+    free(before);
+}
+
+static void a_removed_image_is_gone_and_its_room_free(void **state)
+{
+    const unsigned other[] = { 3 };
+    const char *why;
+
+    assert_int_equal(save("a", 1, 3000000), 0);
+    assert_int_equal(save("a", 2, 3000000), 0);
+    assert_int_not_equal(save("b", 3, 3000000), 0);
+    assert_int_equal(store_remove("a", &why), 0);
+    assert_null(why);
+    assert_null(store_name(0));
+    assert_int_equal(store_remove("a", &why), -1);
+    assert_string_equal(why, "no such image in the store");
+    assert_int_equal(save("b", 3, 3000000), 0);
+    assert_int_equal(store_mount(&disk.device), 0);
+    assert_string_equal(store_name(0), "b");
+    assert_null(store_name(1));
+    assert_int_equal(version_of("b", other, 1), 3);
+}
+
+static void nothing_is_removed_where_nothing_can_be(void **state)
+{
+    const unsigned one[] = { 1 };
+    const char *why;
+
+    assert_int_equal(save("a", 1, 30000), 0);
+    disk.device.read_only = true;
+    assert_int_equal(store_remove("a", &why), -1);
+    assert_string_equal(why, "the disk is read-only");
+    disk.device.read_only = false;
+    disk.device.gone = true;
+    assert_int_equal(store_remove("a", &why), -1);
+    assert_string_equal(why, "the disk with the store is not plugged in");
+    disk.device.gone = false;
+    disk.writes_left = 0;
+    assert_int_equal(store_remove("a", &why), -1);
+    assert_string_equal(why, "the disk refuses what is written to it");
+    disk.writes_left = -1;
+    assert_int_equal(version_of("a", one, 1), 1);
+}
+
 /* Flips one byte of the newest extent that holds `version`. */
 static void damage(unsigned version)
 {
@@ -247,6 +316,22 @@ static void damage(unsigned version)
             return;
         }
     fail();
+}
+
+/* The state that was passed over does not come back with the next boot. */
+static void damaged_states_are_removed_too(void **state)
+{
+    const unsigned both[] = { 1, 2 };
+    const char *why;
+
+    assert_int_equal(save("a", 1, 100000), 0);
+    assert_int_equal(save("a", 2, 100000), 0);
+    damage(2);
+    assert_int_equal(store_mount(&disk.device), 0);
+    assert_int_equal(version_of("a", both, 2), 1);
+    assert_int_equal(store_remove("a", &why), 0);
+    assert_int_equal(store_mount(&disk.device), 0);
+    assert_null(store_name(0));
 }
 
 static void damage_falls_back_to_the_older_slot(void **state)
@@ -368,6 +453,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(saves_come_back),
+        TEST(power_cut_at_every_write_of_a_removal),
+        TEST(a_removed_image_is_gone_and_its_room_free),
+        TEST(nothing_is_removed_where_nothing_can_be),
+        TEST(damaged_states_are_removed_too),
         TEST(a_dropped_save_changes_nothing),
         TEST(a_short_save_is_refused),
         TEST(power_cut_at_every_write),

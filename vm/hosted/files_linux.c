@@ -176,6 +176,12 @@ const char *plat_image_place(void) { return ""; }
 bool plat_image_plugged(void) { return true; }
 const char *plat_image_saved(unsigned index) { return NULL; }
 
+int plat_image_remove(const char *name, const char **why)
+{
+    *why = "images are files here";
+    return -1;
+}
+
 /* --- files --- */
 
 static int error_code(void)
