@@ -90,6 +90,7 @@ struct jit_code {
     uint8_t *frame_entry;   /* where the first tier's code makes its frame */
     uint8_t saved[5];       /* what was there before a jump to the other */
     int64_t calls_left, loops_left; /* before the second tier is asked */
+    unsigned asked;        /* how often it was */
     struct jit_code *next; /* in its bucket */
 };
 

@@ -49,9 +49,9 @@ void tier2_count(struct vm *vm, struct jit_code *code)
  * up for long, but a piece may be had on debt. Whoever says how many calls
  * are wanted gets the code then.
  */
-enum { SHARE = 12, CREDIT_LIMIT = 4000 };
+enum { SHARE = 6, CREDIT_LIMIT = 4000, PATIENCE = 30 };
 
-static bool can_afford(struct vm *vm)
+static bool has_credit(struct vm *vm)
 {
     struct jit *j = vm->jit;
     uint64_t now = plat_usecs(), ran = now - j->credited_at;
@@ -61,6 +61,12 @@ static bool can_afford(struct vm *vm)
     if (j->credit > CREDIT_LIMIT)
         j->credit = CREDIT_LIMIT;
     return j->credit > 0 || vm->options.jit_threshold2 >= 0;
+}
+
+/* What asks again and again is worth it in any case. */
+static bool can_afford(struct vm *vm, struct jit_code *code)
+{
+    return ++code->asked >= PATIENCE || has_credit(vm);
 }
 
 static uint8_t *tries_of(struct vm *vm, oop method, uint32_t entered_at)
@@ -209,7 +215,7 @@ static void hot_call(struct vm *vm)
     code->calls_left = INT64_MAX;
     if (code->other || code->forgotten)
         return;
-    if (!can_afford(vm)) {
+    if (!can_afford(vm, code)) {
         code->calls_left = calls_wanted(vm) / 4;
         return;
     }
@@ -223,7 +229,7 @@ static struct jit_code *code_of_loop(struct vm *vm, struct jit_code *code,
 {
     struct jit_code *c = zone_find_loop(vm, code->method, entered_at);
 
-    if (!c && !code->forgotten && can_afford(vm))
+    if (!c && !code->forgotten && can_afford(vm, code))
         c = tier2_compile(vm, code->method, vm->fp[FRAME_CLOSURE],
                           entered_at);
     return c;
