@@ -24,9 +24,14 @@ class Tablet(Machine):
 
 
 def started(m, timeout=120):
-    """The machine, once its desktop is there."""
-    m.prompt(timeout)
-    m.until("World notNil", "true")
+    """The machine, once its desktop is there. One that does not come is killed:
+    nobody has it in a `with` yet."""
+    try:
+        m.prompt(timeout)
+        m.until("World notNil", "true")
+    except BaseException:
+        m.__exit__()
+        raise
     return m
 
 
