@@ -46,10 +46,11 @@ void tier2_count(struct vm *vm, struct jit_code *code)
  * Compiling may take a share of the time that goes by: what runs briefly is
  * not to wait for code that it has no use for. The credit is in microseconds
  * of running, each spent on compiling takes as many as SHARE. It is not saved
- * up for long, but a piece may be had on debt. Whoever says how many calls
- * are wanted gets the code then.
+ * up for long, but a piece may be had on debt, of which a large one's is not
+ * paid in full: the small ones after it cost little. Whoever says how many
+ * calls are wanted gets the code then.
  */
-enum { SHARE = 6, CREDIT_LIMIT = 4000, PATIENCE = 30 };
+enum { SHARE = 6, CREDIT_LIMIT = 4000, DEBT_LIMIT = 6000, PATIENCE = 30 };
 
 static bool has_credit(struct vm *vm)
 {
@@ -171,6 +172,8 @@ struct jit_code *tier2_compile(struct vm *vm, oop method, oop closure,
     took = plat_usecs() - began;
     j->stats.optimise_usecs += took;
     j->credit -= SHARE * (int64_t)took;
+    if (j->credit < -DEBT_LIMIT)
+        j->credit = -DEBT_LIMIT;
     if (code) {
         j->stats.optimised++;
     } else if (refused) {
