@@ -50,10 +50,20 @@ struct meeting {
     struct env env;            /* as it was then */
 };
 
+/* What is run: a method, or a block with so many values. An embedded block's
+ * own temps are operands like others. */
+struct piece {
+    oop method;
+    uint32_t start;            /* of an embedded block; else 0 */
+    unsigned num_args, num_copied;
+};
+
 /* Bytecodes, decoded once for all scopes that run them. */
 struct body {
     struct body *next;
     oop method;
+    uint32_t start;            /* of an embedded block; else 0 */
+    unsigned num_temps;
     uint32_t from, limit;
     struct place *places;      /* by offset */
     struct op *ops;            /* by offset behind `from`, where reached */
@@ -65,6 +75,7 @@ struct scope {
     struct scope *caller;
     struct scope *home;        /* where "^" returns from; NULL: not here */
     oop method;
+    uint32_t start;            /* of an embedded block; else 0 */
     struct ir_node *receiver, *closure;
     struct ir_state *caller_state;
     uint64_t key;              /* of the send that it stands for */
@@ -113,8 +124,9 @@ struct builder {
 
 /* --- ir_build.c --- */
 
-/* Describes a scope's method and verifies it; false: not for this compiler. */
-bool scope_prepare(struct builder *b, struct scope *s, oop method);
+/* Describes a scope's body and verifies it; false: not for this compiler. */
+bool scope_prepare(struct builder *b, struct scope *s,
+                   const struct piece *piece);
 void scope_run(struct builder *b, uint32_t from, uint32_t to);
 /* Operands: from the top, 0. */
 struct ir_node *operand(const struct builder *b, unsigned down);
@@ -175,6 +187,10 @@ void set_field(struct builder *b, struct ir_node *object, unsigned i,
                struct ir_node *value);
 void build_new_array(struct builder *b);
 void build_full_block(struct builder *b);
+void build_block(struct builder *b);
+/* What a closure runs, made or not yet. */
+struct piece closure_piece(const struct builder *b,
+                           const struct ir_object *closure);
 /* A closure whose scope was left, but which is there still, means that the
  * scope must not be inlined. */
 void check_survivors(struct builder *b);

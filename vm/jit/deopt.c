@@ -295,7 +295,8 @@ static void put_frame(struct layout *l, unsigned i)
     oop receiver = value_of(r, f->receiver);
     oop closure = f->closure.kind == WHERE_NOTHING ? 0
                                                    : value_of(r, f->closure);
-    uint32_t temps = code_num_temps(method), k;
+    bool embedded = closure && class_index_of(closure) == CLS_BLOCK_CLOSURE;
+    uint32_t temps = embedded ? 0 : code_num_temps(method), k;
     oop *result, pc = (oop)(uintptr_t)l->pc;
 
     l->failed |= !receiver;
@@ -303,7 +304,8 @@ static void put_frame(struct layout *l, unsigned i)
     result = l->sp;
     for (k = 0; k < temps; k++)
         put_value(l, w[k]);
-    put_linkage(l, result - 1, method, closure, receiver, pc);
+    put_linkage(l, embedded ? result - 2 + FRAME_OPERANDS : result - 1,
+                method, closure, receiver, pc);
     for (; k < f->num_values; k++)
         put_value(l, w[k]);
     l->frames[i] = l->fp;

@@ -44,10 +44,10 @@ static void add_pic(struct vm *vm, struct send_feedback *f,
     }
 }
 
-void feedback_of_send(struct vm *vm, oop method, uint32_t at,
+void feedback_of_send(struct vm *vm, oop method, uint32_t start, uint32_t at,
                       struct send_feedback *f)
 {
-    const struct jit_code *c = zone_find(vm, method, 0), *to;
+    const struct jit_code *c = zone_find(vm, method, start), *to;
     const struct point *p;
     const uint8_t *site, *target;
 
@@ -71,9 +71,9 @@ void feedback_of_send(struct vm *vm, oop method, uint32_t at,
         f->seen = SEEN_MANY;
 }
 
-bool feedback_exists(struct vm *vm, oop method)
+bool feedback_exists(struct vm *vm, oop method, uint32_t start)
 {
-    const struct jit_code *c = zone_find(vm, method, 0);
+    const struct jit_code *c = zone_find(vm, method, start);
 
     return c && c->kind == CODE_METHOD;
 }
@@ -87,9 +87,10 @@ uint8_t *feedback_byte(struct jit *j, const uint8_t *base, uint32_t at)
     return &j->arithmetic_seen[n & (ARITHMETIC_SEEN - 1)];
 }
 
-unsigned feedback_of_arithmetic(struct vm *vm, oop method, uint32_t at)
+unsigned feedback_of_arithmetic(struct vm *vm, oop method, uint32_t start,
+                                uint32_t at)
 {
-    const struct jit_code *c = zone_find(vm, method, 0);
+    const struct jit_code *c = zone_find(vm, method, start);
 
     if (!c || c->kind != CODE_METHOD)
         return 0;

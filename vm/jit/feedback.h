@@ -26,7 +26,7 @@ struct send_feedback {
 
 /* What the send at `at` has met; also a special one that is a real send when
  * its operands are not as hoped. */
-void feedback_of_send(struct vm *vm, oop method, uint32_t at,
+void feedback_of_send(struct vm *vm, oop method, uint32_t start, uint32_t at,
                       struct send_feedback *f);
 
 enum arith_seen {
@@ -36,10 +36,11 @@ enum arith_seen {
     ARITH_SENT = 8,      /* something else, or an overflow */
 };
 /* What special arithmetic at `at` has met beside integers: bits. */
-unsigned feedback_of_arithmetic(struct vm *vm, oop method, uint32_t at);
+unsigned feedback_of_arithmetic(struct vm *vm, oop method, uint32_t start,
+                                uint32_t at);
 
 /* Has the first tier code for it? Without, nothing is known. */
-bool feedback_exists(struct vm *vm, oop method);
+bool feedback_exists(struct vm *vm, oop method, uint32_t start);
 
 /* A hash of a place, by the method's address: what is kept by it is lost when
  * a young method moves. Not by its identity hash, which is the image's: two

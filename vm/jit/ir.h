@@ -128,6 +128,7 @@ struct ir_graph {
     oop method;
     uint32_t entered_at;      /* bytecode of the loop it is entered in; 0:
                                  called */
+    uint32_t start;           /* of an embedded block's body; else 0 */
     unsigned num_temps, num_args;
     int copied;               /* of a block; -1 */
     struct ir_node **nodes;
@@ -143,6 +144,12 @@ struct ir_graph {
     struct ir_node *spare;    /* what is answered when there is no other */
     struct ir_block *spare_block;
 };
+
+/* The slot of the first copied value in a closure. */
+static inline unsigned ir_first_copied(const struct ir_graph *g)
+{
+    return g->start ? CLOSURE_COPIED : FULL_CLOSURE_COPIED;
+}
 
 enum { IR_MAX_NODES = 6000, IR_MAX_INPUTS = 20, IR_MAX_DEPTH = 8 };
 

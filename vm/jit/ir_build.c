@@ -374,6 +374,7 @@ static void build_push(struct builder *b)
         break;
     case OP_NEW_ARRAY: build_new_array(b); break;
     case OP_FULL_BLOCK: build_full_block(b); break;
+    case OP_BLOCK: build_block(b); break;
     default: b->g->failed = true;
     }
 }
@@ -427,9 +428,12 @@ void scope_run(struct builder *b, uint32_t from, uint32_t to)
     }
 }
 
-/* Embedded blocks and contexts are left to the first tier. */
+/* Contexts are left to the first tier, and embedded blocks that pop what they
+ * were given. Depths are then those above the temps. A block made is where
+ * the next bytecode is, its own body at `index`. */
 static bool decode(struct body *body)
 {
+    int temps = body->start ? (int)body->num_temps : 0;
     uint32_t at;
 
     for (at = body->from; at < body->limit; at++) {
@@ -438,9 +442,14 @@ static bool decode(struct body *body)
         if (body->places[at].depth < 0)
             continue;
         *op = jit_decode(body->method, at);
+        body->places[at].depth -= (int16_t)temps;
         if (op->kind == OP_PUSH_CONTEXT || op->kind == OP_PUSH_PROCESS ||
-            op->kind == OP_BLOCK)
+            (temps && body->places[at].depth < op_pops(op)))
             return false;
+        if (op->kind == OP_BLOCK) {
+            op->index = op->next;
+            op->next = op->target;
+        }
     }
     return true;
 }
@@ -451,8 +460,10 @@ static bool prepare_body(struct builder *b, struct body *body)
     uint32_t size = (uint32_t)byte_count(method), i;
 
     body->from = code_first_pc(method) + (code_has_primitive(method) ? 3 : 0);
+    if (body->start)
+        body->from = body->start;
     if (body->from >= size || size > MAX_CODE_BYTES ||
-        code_num_temps(method) < code_num_args(method))
+        body->num_temps > MAX_DEPTH)
         return false;
     body->places = ir_take(b->g, (size + 1) * sizeof *body->places);
     body->ops = ir_take(b->g, (size - body->from) * sizeof *body->ops);
@@ -460,35 +471,45 @@ static bool prepare_body(struct builder *b, struct body *body)
         return false;
     for (i = 0; i <= size; i++)
         body->places[i].depth = -1;
-    if (!jit_verify(method, body->from, size, false, 0, body->places))
+    if (!jit_verify(method, body->from, size, body->start != 0,
+                    body->start ? (int)body->num_temps : 0, body->places))
         return false;
     for (body->limit = size; body->places[body->limit - 1].depth < 0;)
         body->limit--;
     return decode(body);
 }
 
-static struct body *body_of(struct builder *b, oop method)
+static struct body *body_of(struct builder *b, const struct scope *s)
 {
     struct body *body;
 
     for (body = b->bodies; body; body = body->next)
-        if (body->method == method)
+        if (body->method == s->method && body->start == s->start &&
+            body->num_temps == s->num_temps)
             return body;
     body = ir_take(b->g, sizeof *body);
     if (!body)
         return NULL;
-    body->method = method;
+    body->method = s->method;
+    body->start = s->start;
+    body->num_temps = s->num_temps;
     body->next = b->bodies;
     b->bodies = body;
     body->is_buildable = prepare_body(b, body);
     return body;
 }
 
-bool scope_prepare(struct builder *b, struct scope *s, oop method)
+bool scope_prepare(struct builder *b, struct scope *s,
+                   const struct piece *piece)
 {
-    s->method = method;
-    s->num_temps = code_num_temps(method);
-    s->body = body_of(b, method);
+    unsigned given = piece->num_args + piece->num_copied;
+
+    s->method = piece->method;
+    s->start = piece->start;
+    s->num_temps = piece->start ? given : code_num_temps(piece->method);
+    if (s->num_temps < given)
+        return false;
+    s->body = body_of(b, s);
     return s->body && s->body->is_buildable;
 }
 
@@ -510,7 +531,7 @@ static struct ir_node *first_value(struct builder *b, unsigned i)
         return argument(b, i);
     if (g->copied > 0 && i < g->num_args + (unsigned)g->copied)
         return load_slot(b, b->scope->closure,
-                         FULL_CLOSURE_COPIED + i - g->num_args);
+                         ir_first_copied(g) + i - g->num_args);
     return ir_constant(b->g, b->vm->heap.nil);
 }
 
@@ -567,20 +588,40 @@ static bool enter_in_loop(struct builder *b)
     return true;
 }
 
+/* The graph is one of a block that such closures run. */
+static struct piece piece_of_example(struct ir_graph *g, oop closure)
+{
+    struct piece piece = { .method = g->method };
+    bool embedded = class_index_of(closure) == CLS_BLOCK_CLOSURE;
+
+    if (embedded) {
+        g->num_args = (unsigned)int_value(slot(closure, CLOSURE_NUM_ARGS));
+        piece.start = g->start =
+            (uint32_t)int_value(slot(closure, CLOSURE_PC_OR_METHOD)) - 1;
+    }
+    g->copied = (int)slot_count(closure) - (int)ir_first_copied(g);
+    piece.num_args = g->num_args;
+    piece.num_copied = (unsigned)g->copied;
+    if (embedded)
+        g->num_temps = piece.num_args + piece.num_copied;
+    return piece;
+}
+
 static bool start(struct builder *b, oop method, oop closure)
 {
     struct ir_graph *g = b->g;
     struct scope *s = b->scope;
+    struct piece piece = { .method = method, .num_args = g->num_args };
 
-    if (code_has_primitive(method) || !scope_prepare(b, s, method))
+    if (closure)
+        piece = piece_of_example(g, closure);
+    if ((code_has_primitive(method) && !g->start) ||
+        !scope_prepare(b, s, &piece))
         return false;
     s->key = key_of(NULL, 0, 0);
     if (closure) {
-        g->copied = (int)slot_count(closure) - FULL_CLOSURE_COPIED;
-        if (g->copied < 0 || g->num_args + (unsigned)g->copied > s->num_temps)
-            return false;
         s->closure = ir_add(g, g->entry, IR_CLOSURE, 0, NULL);
-        set_class(s->closure, CLS_FULL_BLOCK_CLOSURE);
+        set_class(s->closure, class_index_of(closure));
     } else {
         s->home = s;
     }

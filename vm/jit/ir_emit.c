@@ -35,13 +35,13 @@ static unsigned num_copied(const struct emitter *e)
 static void later_prologue(struct emitter *e, struct later *l)
 {
     struct assembler *a = &e->a;
-    unsigned copied = num_copied(e), i;
+    unsigned copied = num_copied(e), first = ir_first_copied(e->g), i;
     bool is_block = e->g->copied >= 0;
 
     if (copied)
         asm_load(a, R10, AT(RBP, 8 * FRAME_CLOSURE));
     for (i = 0; i < copied; i++)
-        asm_push_mem(a, AT(R10, 8 + 8 * (FULL_CLOSURE_COPIED + i)));
+        asm_push_mem(a, AT(R10, 8 + 8 * (first + i)));
     asm_call_to(a, e->j->stubs.safepoint);
     add_entry_place(e, copied);
     asm_push(a, RAX);
@@ -51,6 +51,20 @@ static void later_prologue(struct emitter *e, struct later *l)
     if (is_block)
         asm_load(a, RDX, AT(RBP, 8 * FRAME_CLOSURE));
     asm_jmp(a, &l->out);
+}
+
+/* The receiver of the closure in rdx, into r12. */
+static void load_receiver(struct emitter *e)
+{
+    struct assembler *a = &e->a;
+
+    if (e->g->start) {
+        asm_load(a, R12, AT(RDX, 8 + 8 * CLOSURE_OUTER));
+        asm_load(a, R12, AT(R12, 8 + 8 * CTX_RECEIVER));
+    } else {
+        asm_load(a, R12, AT(RDX, 8 + 8 * FULL_CLOSURE_RECEIVER));
+    }
+    emit_follow(e->vm, a, R12);
 }
 
 /* The receiver or closure is in rdx. */
@@ -68,7 +82,7 @@ static void emit_entry(struct emitter *e)
     asm_push_label(a, pool_oop(e, e->g->method, NULL));
     if (is_block) {
         asm_push(a, RDX);
-        asm_load(a, R12, AT(RDX, 8 + 8 * FULL_CLOSURE_RECEIVER));
+        load_receiver(e);
     } else {
         asm_push_imm(a, 0);
     }
@@ -120,7 +134,7 @@ static void load_argument(struct emitter *e, struct ir_node *n)
     to = define(e, n, -1);
     asm_load(&e->a, to, AT(RBP, 8 * FRAME_CLOSURE));
     asm_load(&e->a, to,
-             AT(to, 8 + 8 * (FULL_CLOSURE_COPIED + (unsigned)n->index -
+             AT(to, 8 + 8 * (ir_first_copied(e->g) + (unsigned)n->index -
                              e->frame_temps)));
 }
 
@@ -392,6 +406,7 @@ static struct jit_code *finish_code(struct emitter *e, uint8_t *base)
     }
     c->kind = CODE_METHOD;
     c->method = e->g->method;
+    c->start = e->g->start;
     c->copied = e->g->copied;
     c->base = c->checked = c->entry = base;
     c->bytes = e->a.used;
@@ -441,7 +456,9 @@ struct jit_code *ir_emit(struct vm *vm, struct ir_graph *g)
     e->j = vm->jit;
     e->g = g;
     e->last_later = &e->laters;
-    e->frame_temps = g->entered_at ? g->num_temps : g->num_args;
+    /* a plain frame of an embedded block has all its values below */
+    e->frame_temps = !g->entered_at ? g->num_args
+                     : g->start     ? 0 : g->num_temps;
     if (base && room >= LEAST_ROOM && alloc_prepare(e) &&
         emit_all(e, base, room)) {
         if (jit_lists(vm, g->method))

@@ -284,7 +284,9 @@ void add_entry_place(struct emitter *e, unsigned copied)
 
     if (e->g->copied >= 0)
         f.closure = here(WHERE_CLOSURE, 0);
-    f.bytecode = code_first_pc(method) + (code_has_primitive(method) ? 3 : 0);
+    f.bytecode = e->g->start ? e->g->start
+                 : code_first_pc(method) +
+                       (code_has_primitive(method) ? 3u : 0u);
     f.values = e->num_wheres;
     for (i = 0; i < e->g->num_temps; i++)
         add_where(e, i < e->frame_temps ? here(WHERE_TEMP, (int32_t)i)

@@ -94,12 +94,12 @@ static bool is_given_block(const struct builder *b, unsigned argc)
     return false;
 }
 
-static bool is_running(const struct builder *b, oop method)
+static bool is_running(const struct builder *b, oop method, uint32_t start)
 {
     const struct scope *s;
 
     for (s = b->scope; s; s = s->caller)
-        if (s->method == method)
+        if (s->method == method && s->start == start)
             return true;
     return false;
 }
@@ -112,42 +112,49 @@ static bool is_small(const struct builder *b, oop method, unsigned argc)
                                              : MAX_INLINE_BYTES);
 }
 
-static bool has_room(const struct builder *b, oop method)
+static bool has_room(const struct builder *b, oop method, uint32_t start)
 {
     return b->scope->level < IR_MAX_DEPTH && !b->block->is_cold &&
-           b->g->num_nodes < MAX_INLINE_NODES && !is_running(b, method);
+           b->g->num_nodes < MAX_INLINE_NODES &&
+           !is_running(b, method, start);
 }
 
-/* The block that an unmade closure would run. */
-static oop block_of(const struct builder *b, const struct ir_node *n)
+/* An unmade closure that the primitive runs, or NULL. */
+static const struct ir_object *runs_block(const struct builder *b,
+                                          cached_primitive p,
+                                          const struct ir_node *n)
 {
-    const struct ir_object *o =
-        n->op == IR_OBJECT ? find_object(&b->env, n) : NULL;
+    uint32_t class_index = p == prim_block_value        ? CLS_BLOCK_CLOSURE
+                           : p == prim_full_block_value
+                               ? CLS_FULL_BLOCK_CLOSURE : 0;
 
-    return o && n->class_index == CLS_FULL_BLOCK_CLOSURE
-               ? (oop)o->fields[CLOSURE_PC_OR_METHOD]->value : 0;
+    return n->op == IR_OBJECT && n->class_index == class_index
+               ? find_object(&b->env, n) : NULL;
 }
 
 static struct callee choose(struct builder *b, oop method, unsigned argc,
                             uint32_t class_index, unsigned index)
 {
     struct callee c = { AS_SEND, method, key_of(b->scope, b->at, 2 + index) };
+    const struct ir_object *closure;
     cached_primitive p;
-    oop block;
 
     if (!method || code_num_args(method) != argc || is_noted(b, c.key) ||
         class_index == CLS_CONTEXT) /* slots may be those of a frame */
         return c;
     p = vm_primitive_of(method);
-    block = block_of(b, operand(b, argc));
-    if (p == prim_full_block_value && block) {
-        if (code_num_args(block) == argc && has_room(b, block))
+    closure = runs_block(b, p, operand(b, argc));
+    if (closure) {
+        struct piece piece = closure_piece(b, closure);
+
+        if (piece.num_args == argc &&
+            has_room(b, piece.method, piece.start))
             c.how = AS_BLOCK;
     } else if (p && (uintptr_t)p < QUICK_MAX) {
         c.how = AS_QUICK;
     } else if (p) {
         c.how = is_known_primitive(p, argc) ? AS_PRIMITIVE : AS_SEND;
-    } else if (is_small(b, method, argc) && has_room(b, method)) {
+    } else if (is_small(b, method, argc) && has_room(b, method, 0)) {
         c.how = AS_BODY;
     }
     return c;
@@ -159,8 +166,8 @@ static void fill_values(struct builder *b, const struct scope *s,
                         const struct ir_object *closure, unsigned argc)
 {
     struct env *e = &b->env;
-    unsigned i, copied = closure ? closure->num_fields - FULL_CLOSURE_COPIED
-                                 : 0;
+    unsigned first = s->start ? CLOSURE_COPIED : FULL_CLOSURE_COPIED, i;
+    unsigned copied = closure ? closure->num_fields - first : 0;
     struct ir_node **values =
         ir_take(b->g, (s->num_temps + MAX_DEPTH + 2) * sizeof *values);
 
@@ -169,7 +176,7 @@ static void fill_values(struct builder *b, const struct scope *s,
     for (i = 0; i < s->num_temps; i++)
         values[i] = i < argc ? operand(b, argc - 1 - i)
                     : i < argc + copied
-                        ? closure->fields[FULL_CLOSURE_COPIED + i - argc]
+                        ? closure->fields[first + i - argc]
                         : ir_constant(b->g, b->vm->heap.nil);
     e->values = values;
     e->depth = 0;
@@ -179,6 +186,8 @@ static bool describe_body(struct builder *b, struct scope *s,
                           const struct callee *c, unsigned argc)
 {
     struct ir_node *receiver = operand(b, argc);
+    struct piece piece = { .method = c->method, .num_args = argc };
+    const struct scope *maker;
     const struct ir_object *o;
 
     s->caller = b->scope;
@@ -187,13 +196,15 @@ static bool describe_body(struct builder *b, struct scope *s,
     s->receiver = receiver;
     s->home = s;
     if (c->how != AS_BLOCK)
-        return scope_prepare(b, s, c->method);
+        return scope_prepare(b, s, &piece);
     o = find_object(&b->env, receiver);
+    maker = unmade_of(b, receiver)->scope;
+    piece = closure_piece(b, o);
     s->closure = receiver;
-    s->receiver = o->fields[FULL_CLOSURE_RECEIVER];
-    s->home = unmade_of(b, receiver)->scope->home;
-    return scope_prepare(b, s, block_of(b, receiver)) &&
-           argc + o->num_fields - FULL_CLOSURE_COPIED <= s->num_temps;
+    s->receiver = piece.start ? maker->receiver
+                             : o->fields[FULL_CLOSURE_RECEIVER];
+    s->home = maker->home;
+    return scope_prepare(b, s, &piece);
 }
 
 /* Builds a body in place of the send. */
@@ -372,7 +383,7 @@ static unsigned choose_cases(struct builder *b, const struct send_feedback *f,
  * may have run only once yet, interpreted. */
 static bool is_well_known(const struct builder *b)
 {
-    return feedback_exists(b->vm, b->scope->method) &&
+    return feedback_exists(b->vm, b->scope->method, b->scope->start) &&
            (b->scope->level || !b->g->entered_at);
 }
 
@@ -383,7 +394,7 @@ static void send_by_feedback(struct builder *b, oop selector, unsigned argc)
     struct callee callees[PIC_CASES];
     bool failed = feedback_failed(b->vm, method, b->at);
 
-    feedback_of_send(b->vm, method, b->at, &f);
+    feedback_of_send(b->vm, method, b->scope->start, b->at, &f);
     if (f.seen == SEEN_NOTHING && !failed && is_well_known(b)) {
         fail(b);
         return;

@@ -257,6 +257,46 @@ void build_full_block(struct builder *b)
     push(b, closure);
 }
 
+void build_block(struct builder *b)
+{
+    struct ir_node *fields[CLOSURE_COPIED + 16], *closure;
+    unsigned copied = b->op.n, i;
+
+    fields[CLOSURE_OUTER] = outer_of(b, true);
+    fields[CLOSURE_PC_OR_METHOD] =
+        ir_constant(b->g, int_oop((int64_t)b->op.index + 1));
+    fields[CLOSURE_NUM_ARGS] = ir_constant(b->g, int_oop(b->op.args));
+    for (i = 0; i < copied; i++)
+        fields[CLOSURE_COPIED + i] = operand(b, copied - 1 - i);
+    closure = unmade_object(b, CLS_BLOCK_CLOSURE, FMT_FIXED_AND_INDEXED,
+                            fields, CLOSURE_COPIED + copied, false);
+    if (!closure) {
+        note(b, b->scope->key); /* it needs its outer context */
+        closure = ir_constant(b->g, b->vm->heap.nil);
+    }
+    b->env.depth -= copied;
+    push(b, closure);
+}
+
+struct piece closure_piece(const struct builder *b,
+                           const struct ir_object *closure)
+{
+    struct ir_node *const *f = closure->fields;
+    oop what = f[CLOSURE_PC_OR_METHOD]->value;
+    struct piece piece = {
+        .method = what,
+        .num_args = (unsigned)int_value(f[CLOSURE_NUM_ARGS]->value),
+        .num_copied = closure->num_fields - FULL_CLOSURE_COPIED,
+    };
+
+    if (closure->id->class_index == CLS_BLOCK_CLOSURE) {
+        piece.method = unmade_of(b, closure->id)->scope->method;
+        piece.start = (uint32_t)int_value(what) - 1;
+        piece.num_copied = closure->num_fields - CLOSURE_COPIED;
+    }
+    return piece;
+}
+
 /* --- what outlives its scope --- */
 
 static bool is_active(const struct scope *s, const struct scope *maker)

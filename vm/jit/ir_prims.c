@@ -229,7 +229,8 @@ static struct ir_node *arithmetic_result(struct builder *b,
 {
     struct ir_node *x = operand(b, 1), *y = operand(b, 0);
     oop method = b->scope->method;
-    unsigned seen = feedback_of_arithmetic(b->vm, method, b->at);
+    unsigned seen = feedback_of_arithmetic(b->vm, method, b->scope->start,
+                                           b->at);
     bool floats = is_float(x) || is_float(y);
 
     if (x->type == TYPE_INT && y->type == TYPE_INT && t->int_op == IR_COMPARE)
@@ -315,7 +316,8 @@ static bool build_element(struct builder *b, unsigned argc)
     if (receiver->op == IR_OBJECT || !jit_array_access_is_primitive(b->vm))
         return false;
     if (known_class(receiver) != CLS_ARRAY) {
-        feedback_of_send(b->vm, b->scope->method, b->at, &f);
+        feedback_of_send(b->vm, b->scope->method, b->scope->start, b->at,
+                         &f);
         if (known_class(receiver) || f.seen != SEEN_NOTHING ||
             feedback_failed(b->vm, b->scope->method, b->at))
             return false;

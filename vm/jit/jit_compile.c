@@ -363,6 +363,7 @@ static void emit_embedded_frame(struct compiler *c)
     c->code->frame_entry = c->base + a->used;
     asm_load(a, RECEIVER_REG, AT(RDX, 8 + 8 * CLOSURE_OUTER));
     asm_load(a, RECEIVER_REG, AT(RECEIVER_REG, 8 + 8 * CTX_RECEIVER));
+    emit_follow(c->vm, a, RECEIVER_REG);
     if (c->num_args)
         asm_pop(a, RAX);
     for (i = c->num_args; i-- > 0;)
@@ -399,6 +400,7 @@ static void emit_frame(struct compiler *c)
     if (c->is_block) {
         asm_push(a, RDX);
         asm_load(a, RECEIVER_REG, AT(RDX, 8 + 8 * FULL_CLOSURE_RECEIVER));
+        emit_follow(c->vm, a, RECEIVER_REG);
     } else {
         asm_push_imm(a, 0);
         asm_mov(a, RECEIVER_REG, RDX);
@@ -424,7 +426,8 @@ static void count_call(struct compiler *c)
 {
     struct slow *s;
 
-    if (!c->j->second_tier || code_has_primitive(c->method))
+    if (!c->j->second_tier ||
+        (code_has_primitive(c->method) && !c->embedded))
         return;
     s = new_slow(c, slow_hot_call);
     emit_count(c, &c->code->calls_left, &s->in);
@@ -463,7 +466,7 @@ static void emit_entry(struct compiler *c)
         emit_frame(c);
     else if (c->num_args <= MAX_MOVED)
         emit_embedded_frame(c);
-    if (!c->embedded)
+    if (c->code->frame_entry)
         count_call(c);
     asm_alu_load(&c->a, CMP, RSP, VM(stack_limit));
     asm_jcc(&c->a, IF_BELOW, &s->in);

@@ -425,7 +425,7 @@ static void count_loop(struct compiler *c)
 {
     struct slow *s;
 
-    if (!c->j->second_tier || c->embedded)
+    if (!c->j->second_tier)
         return;
     s = new_slow(c, slow_hot_loop);
     s->target = c->op.target;

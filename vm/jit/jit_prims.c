@@ -256,8 +256,6 @@ static void prim_code_value(struct compiler *c, struct label *no,
 
     emit_class_check(a, RDX, embedded ? CLS_BLOCK_CLOSURE
                                       : CLS_FULL_BLOCK_CLOSURE, RAX, no);
-    asm_alu_mem8_imm(a, CMP, VM(forwarders), 0);
-    asm_jcc(a, IF_NOT_EQUAL, no);
     asm_alu_mem_imm(a, CMP, AT(RDX, 8 + 8 * CLOSURE_NUM_ARGS),
                     (int32_t)int_oop(c->num_args));
     asm_jcc(a, IF_NOT_EQUAL, no);

@@ -275,6 +275,8 @@ void emit_class_check(struct assembler *a, enum reg x, uint32_t class_index,
                       enum reg scratch, struct label *no);
 /* The class whose index is in a register, into the same. */
 void emit_class_at(struct assembler *a, enum reg index, enum reg scratch);
+/* What the oop in r forwards to, if it does. */
+void emit_follow(struct vm *vm, struct assembler *a, enum reg r);
 /* The oop in x was stored into the object in y: jumps to `in` if that may
  * need the write barrier. Spoils r11. */
 void emit_barrier_test(struct assembler *a, enum reg x, enum reg y,

@@ -211,6 +211,53 @@ static uint8_t *leaf(struct assembler *a, const void *function, int args,
     return start;
 }
 
+/* Jumps to `in` if the word `at` is a forwarder's oop. Spoils rax. */
+static void test_forwarder(struct assembler *a, struct mem at,
+                           struct label *in)
+{
+    uint32_t immediate;
+
+    asm_load(a, RAX, at);
+    asm_test8_imm(a, RAX, TAG_MASK);
+    immediate = asm_jcc_short(a, IF_NOT_EQUAL);
+    asm_load32(a, RAX, AT(RAX, 0));
+    asm_alu_imm32(a, AND, RAX, HDR_CLASS_MASK);
+    asm_alu_imm32(a, CMP, RAX, CLS_FORWARDER);
+    asm_jcc(a, IF_EQUAL, in);
+    asm_here_short(a, immediate);
+}
+
+/* Leaves that C need not see: there may be forwarders somewhere, but most
+ * often not here. */
+static void make_forwarder_leaves(struct jit_stubs *s, struct assembler *a)
+{
+    const uint8_t *follow =
+        leaf(a, (const void *)(uintptr_t)runtime_follow, 1, true);
+    const uint8_t *identical =
+        leaf(a, (const void *)(uintptr_t)runtime_identical, 2, true);
+    struct label in_follow = LABEL_INIT, in_identical = LABEL_INIT;
+
+    s->follow = here(a);
+    asm_push(a, RAX);
+    test_forwarder(a, AT(RSP, 16), &in_follow);
+    asm_pop(a, RAX);
+    asm_ret(a, 0);
+    asm_bind(a, &in_follow);
+    asm_pop(a, RAX);
+    asm_jmp_to(a, follow);
+
+    s->identical = here(a);
+    asm_push(a, RAX);
+    test_forwarder(a, AT(RSP, 16), &in_identical);
+    test_forwarder(a, AT(RSP, 24), &in_identical);
+    asm_store_imm(a, AT(RSP, 24), 0);
+    asm_pop(a, RAX);
+    asm_ret(a, 8);
+    asm_bind(a, &in_identical);
+    asm_pop(a, RAX);
+    asm_jmp_to(a, identical);
+}
+
 /* --- floats: r10 op r11, both integers or SmallFloats --- */
 
 /* Value of the oop in `r`, spoiling it, into `xmm`; `other` is kept. */
@@ -454,6 +501,18 @@ void emit_class_at(struct assembler *a, enum reg index, enum reg scratch)
     asm_load(a, index, AT_INDEX(scratch, index, 8, 0));
 }
 
+void emit_follow(struct vm *vm, struct assembler *a, enum reg r)
+{
+    uint32_t none;
+
+    asm_alu_mem8_imm(a, CMP, VM(forwarders), 0);
+    none = asm_jcc_short(a, IF_EQUAL);
+    asm_push(a, r);
+    asm_call_to(a, vm->jit->stubs.follow);
+    asm_pop(a, r);
+    asm_here_short(a, none);
+}
+
 static void emit_young_test(struct assembler *a, enum reg x)
 {
     asm_mov(a, R10, x);
@@ -528,9 +587,8 @@ void stubs_make(struct vm *vm, struct assembler *a)
     s->store_mediated = TRANSITION(runtime_store_slot);
     s->run_block = TRANSITION(runtime_run_block);
     s->barrier = LEAF(runtime_barrier, 3, false);
-    s->identical = LEAF(runtime_identical, 2, true);
     s->class_of = LEAF(runtime_class_of, 1, true);
-    s->follow = LEAF(runtime_follow, 1, true);
+    make_forwarder_leaves(s, a);
     s->box = LEAF(runtime_box, 1, true);
     s->new_filled = LEAF(runtime_new_filled, 2, true);
     s->new_nils = LEAF(runtime_new_nils, 1, true);

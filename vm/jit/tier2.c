@@ -70,9 +70,18 @@ static bool can_afford(struct vm *vm, struct jit_code *code)
     return ++code->asked >= PATIENCE || has_credit(vm);
 }
 
-static uint8_t *tries_of(struct vm *vm, oop method, uint32_t entered_at)
+/* By the loop's bytecode, or an embedded block's first. */
+static uint8_t *tries_of(struct vm *vm, oop method, uint32_t at)
 {
-    return &vm->jit->tries[code_place(method, entered_at) & (TRIES - 1)];
+    return &vm->jit->tries[code_place(method, at) & (TRIES - 1)];
+}
+
+static uint32_t start_of(const struct vm *vm, oop closure)
+{
+    if (!closure || closure == vm->heap.nil ||
+        class_index_of(closure) != CLS_BLOCK_CLOSURE)
+        return 0;
+    return (uint32_t)int_value(slot(closure, CLOSURE_PC_OR_METHOD)) - 1;
 }
 
 /* --- compiling --- */
@@ -156,7 +165,8 @@ struct jit_code *tier2_compile(struct vm *vm, oop method, oop closure,
                                uint32_t entered_at)
 {
     struct jit *j = vm->jit;
-    uint8_t *tries = tries_of(vm, method, entered_at);
+    uint8_t *tries = tries_of(vm, method, entered_at ? entered_at
+                                              : start_of(vm, closure));
     uint64_t began = plat_usecs(), took;
     struct jit_code *code;
     bool refused;
@@ -307,7 +317,8 @@ void tier2_left(struct vm *vm, struct jit_code *code)
     }
     if (++o->left < MAX_LEFT || vm->options.stress_deopt)
         return;
-    *tries_of(vm, code->method, o->entered_at) = MAX_TRIES;
+    *tries_of(vm, code->method,
+              o->entered_at ? o->entered_at : code->start) = MAX_TRIES;
     forget(vm, code);
 }
 
