@@ -214,6 +214,31 @@ static void embedded_blocks_return_from_their_method(void **state)
             176, 124, 118, 225, 125, 104, 16, 118, 225, 124);
 }
 
+#define AND_AGAIN 115, 210, 176
+
+/* The block is neither made nor called once its method is optimised. */
+static void embedded_blocks_are_inlined(void **state)
+{
+    oop inner_selector = int_oop(103), outer;
+    oop inner = code(V3, 2, 0, CODE(MAKES_BLOCK, 17, 118, 225, 17, 119, 225,
+                                    176, 124));
+
+    vm->jit->second_tier = true;
+    vm->options.jit_threshold2 = 2;
+    enter_value();
+    enter(inner_selector, heap_class_index(vm->heap.nil), inner, JIT_METHOD);
+    outer = code(V3, 0, 0, CODE(115, 210, AND_AGAIN, AND_AGAIN, AND_AGAIN,
+                                AND_AGAIN, AND_AGAIN, AND_AGAIN, AND_AGAIN,
+                                124));
+    slots(outer)[3] = inner_selector;
+    assert_int_equal(call(outer), int_oop(8 * 7));
+    assert_true(vm->jit->stats.optimised > 0);
+    assert_true(vm->jit->stats.inlined >= 2);
+    vm->options.stress_deopt = true;
+    assert_int_equal(call(outer), int_oop(8 * 7));
+    assert_true(vm->jit->stats.deoptimised > 0);
+}
+
 static void closures_that_do_not_fit_are_interpreted(void **state)
 {
     oop m, b, more;
@@ -262,6 +287,7 @@ int main(void)
         TEST(arrays_in_machine_code),
         TEST(embedded_blocks_are_called_by_machine_code),
         TEST(embedded_blocks_return_from_their_method),
+        TEST(embedded_blocks_are_inlined),
         TEST(closures_that_do_not_fit_are_interpreted),
         TEST(a_flush_leaves_frames_behind),
     };
