@@ -80,22 +80,34 @@ static bool is_resumable(struct vm *vm, oop ctx)
             is_code(followed(slot(ctx, CTX_METHOD))));
 }
 
+/* Has it the top frame of a page that rests? */
+static bool has_top_frame(const struct vm *vm, oop ctx)
+{
+    struct stack_page *page;
+
+    if (!is_context(ctx) || !context_is_married(ctx))
+        return false;
+    page = page_of(vm, context_frame(ctx));
+    return page != vm->page && page->fp == context_frame(ctx);
+}
+
+__attribute__((noinline)) static bool rebuild(struct vm *vm, oop ctx)
+{
+    if (!is_resumable(vm, ctx))
+        return false;
+    if (context_is_married(ctx) && /* frames above are someone else's */
+        !page_divorce(vm, page_of(vm, context_frame(ctx))))
+        plat_panic("no memory to resume a context");
+    context_to_frame(vm, ctx);
+    return true;
+}
+
 bool vm_resume(struct vm *vm, oop ctx)
 {
     ctx = followed(ctx);
-    if (!is_resumable(vm, ctx))
-        return false;
-    if (context_is_married(ctx)) {
-        struct stack_page *page = page_of(vm, context_frame(ctx));
-
-        if (page != vm->page && page->fp == context_frame(ctx)) {
-            frame_run(vm, page);
-            return true;
-        }
-        if (!page_divorce(vm, page)) /* frames above are someone else's */
-            plat_panic("no memory to resume a context");
-    }
-    context_to_frame(vm, ctx);
+    if (!has_top_frame(vm, ctx))
+        return rebuild(vm, ctx);
+    frame_run(vm, page_of(vm, context_frame(ctx)));
     return true;
 }
 

@@ -312,14 +312,18 @@ oop frame_context(struct vm *vm, oop *fp)
 void frame_marry(struct vm *vm, oop *fp, oop ctx)
 {
     struct heap *h = &vm->heap;
+    oop *s = slots(ctx);
+    int i;
 
     vm->stats.frames_married++;
-    slots(ctx)[CTX_SENDER] = (oop)(uintptr_t)fp | TAG_INTEGER;
-    slots(ctx)[CTX_STACKP] = int_oop(0);
-    heap_store(h, ctx, CTX_METHOD, fp[FRAME_METHOD]);
-    heap_store(h, ctx, CTX_CLOSURE,
-               fp[FRAME_CLOSURE] ? fp[FRAME_CLOSURE] : h->nil);
-    heap_store(h, ctx, CTX_RECEIVER, fp[FRAME_RECEIVER]);
+    s[CTX_SENDER] = (oop)(uintptr_t)fp | TAG_INTEGER;
+    s[CTX_STACKP] = int_oop(0);
+    s[CTX_METHOD] = fp[FRAME_METHOD];
+    s[CTX_CLOSURE] = fp[FRAME_CLOSURE] ? fp[FRAME_CLOSURE] : h->nil;
+    s[CTX_RECEIVER] = fp[FRAME_RECEIVER];
+    if (!heap_is_young(h, ctx))
+        for (i = CTX_METHOD; i <= CTX_RECEIVER; i++)
+            heap_store(h, ctx, (uint64_t)i, s[i]);
     fp[FRAME_CONTEXT] = ctx;
 }
 

@@ -81,10 +81,13 @@ struct vm {
     void *c_sp;                      /* C's stack while machine code runs */
     cached_primitive code_primitive; /* which runs, called from there, */
     uint8_t *code_body;              /* and what to run when it fails */
+    const oop *entered; /* result slot of a block that must run first */
 
     struct cache_entry method_cache[METHOD_CACHE_SIZE];
     struct at_entry at_cache[AT_CACHE_SIZE];
     struct cache_entry uncached; /* what lookup answers for odd cases */
+
+    uint64_t lists_in_use; /* run lists above are empty; 0: not known */
 
     /* asynchronous signals, drained at safepoints */
     volatile int check_wanted;

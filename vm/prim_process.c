@@ -23,14 +23,36 @@ static bool is_process(oop o)
 
 /* --- semaphores --- */
 
+/* Lets go of the first of those who wait; it owns the list if that is a
+ * mutex. */
+static int resume_first(struct vm *vm, oop list, bool owns)
+{
+    oop process = process_first(vm, list);
+    bool preempts = process_preempts(vm, process);
+
+    if (preempts && !process_can_switch(vm))
+        return PRIM_ERR_NO_MEMORY;
+    process_take_first(vm, list);
+    if (owns)
+        heap_store(&vm->heap, list, MUTEX_OWNER, process);
+    if (!preempts) {
+        process_put_to_sleep(vm, process, false);
+        return PRIM_OK;
+    }
+    process_run(vm, process);
+    return PRIM_ACTIVATED;
+}
+
 int prim_signal(struct vm *vm, int argc)
 {
-    if (argc != 0 || !is_list(vm->sp[0]))
+    oop sem = vm->sp[0];
+
+    if (argc != 0 || !is_list(sem))
         return PRIM_ERR_BAD_RECEIVER;
-    if (!process_can_switch(vm))
-        return PRIM_ERR_NO_MEMORY;
-    vm_signal(vm, vm->sp[0]);
-    return PRIM_ACTIVATED;
+    if (!list_is_empty(vm, sem))
+        return resume_first(vm, sem, false);
+    vm_signal(vm, sem);
+    return PRIM_OK;
 }
 
 int prim_wait(struct vm *vm, int argc)
@@ -59,9 +81,13 @@ int prim_resume(struct vm *vm, int argc)
     if (argc != 0 || !is_process(process) ||
         !is_context(heap_follow(slot(process, PROC_CONTEXT))))
         return PRIM_ERR_BAD_RECEIVER;
+    if (!process_preempts(vm, process)) {
+        process_put_to_sleep(vm, process, false);
+        return PRIM_OK;
+    }
     if (!process_can_switch(vm))
         return PRIM_ERR_NO_MEMORY;
-    process_resume(vm, process);
+    process_run(vm, process);
     return PRIM_ACTIVATED;
 }
 
@@ -169,19 +195,22 @@ int prim_suspend_back_up(struct vm *vm, int argc)
 
 int prim_yield(struct vm *vm, int argc)
 {
-    if (!process_can_switch(vm))
+    bool alone = !process_has_peers(vm);
+
+    if (!alone && !process_can_switch(vm))
         return PRIM_ERR_NO_MEMORY;
     vm->sp += argc;
-    if (process_yield(vm))
-        return PRIM_ACTIVATED;
-    return PRIM_OK;
+    if (alone)
+        return PRIM_OK;
+    process_yield(vm);
+    return PRIM_ACTIVATED;
 }
 
 /* --- mutexes: a list with an owner --- */
 
 int prim_exit_critical(struct vm *vm, int argc)
 {
-    oop mutex = vm->sp[0], next;
+    oop mutex = vm->sp[0];
 
     if (argc != 0 || !is_list(mutex))
         return PRIM_ERR_BAD_RECEIVER;
@@ -189,12 +218,7 @@ int prim_exit_critical(struct vm *vm, int argc)
         heap_store(&vm->heap, mutex, MUTEX_OWNER, vm->heap.nil);
         return PRIM_OK;
     }
-    if (!process_can_switch(vm))
-        return PRIM_ERR_NO_MEMORY;
-    next = process_take_first(vm, mutex);
-    heap_store(&vm->heap, mutex, MUTEX_OWNER, next);
-    process_resume(vm, next);
-    return PRIM_ACTIVATED;
+    return resume_first(vm, mutex, true);
 }
 
 /* Takes a mutex if it is free: *answer is false; true if it was had before.

@@ -18,27 +18,35 @@ void process_init(struct vm *vm)
 
 /* --- lists --- */
 
-static oop scheduler(struct vm *vm)
+/* Slot i of one of the scheduler's objects: mostly nothing is a forwarder. */
+static inline oop field(const struct vm *vm, oop o, uint64_t i)
 {
-    oop assoc = heap_special(&vm->heap, SPL_SCHEDULER_ASSOCIATION);
+    oop value = slot(o, i);
 
-    return followed(slot(followed(assoc), ASSOC_VALUE));
+    return vm->forwarders ? followed(value) : value;
 }
 
-oop vm_active_process(struct vm *vm)
+static inline oop scheduler(const struct vm *vm)
 {
-    return followed(slot(scheduler(vm), SCHED_ACTIVE));
+    return field(vm, field(vm, vm->heap.special, SPL_SCHEDULER_ASSOCIATION),
+                 ASSOC_VALUE);
 }
+
+static inline oop active(const struct vm *vm)
+{
+    return field(vm, scheduler(vm), SCHED_ACTIVE);
+}
+
+oop vm_active_process(struct vm *vm) { return active(vm); }
 
 static void add_last(struct vm *vm, oop list, oop process)
 {
     struct heap *h = &vm->heap;
-    oop last = followed(slot(list, LIST_LAST));
 
-    if (followed(slot(list, LIST_FIRST)) == h->nil)
+    if (field(vm, list, LIST_FIRST) == h->nil)
         heap_store(h, list, LIST_FIRST, process);
     else
-        heap_store(h, last, PROC_NEXT, process);
+        heap_store(h, field(vm, list, LIST_LAST), PROC_NEXT, process);
     heap_store(h, list, LIST_LAST, process);
     heap_store(h, process, PROC_LIST, list);
 }
@@ -46,7 +54,7 @@ static void add_last(struct vm *vm, oop list, oop process)
 static void add_first(struct vm *vm, oop list, oop process)
 {
     struct heap *h = &vm->heap;
-    oop first = followed(slot(list, LIST_FIRST));
+    oop first = field(vm, list, LIST_FIRST);
 
     if (first == h->nil)
         heap_store(h, list, LIST_LAST, process);
@@ -58,20 +66,20 @@ static void add_first(struct vm *vm, oop list, oop process)
 
 bool list_is_empty(struct vm *vm, oop list)
 {
-    return followed(slot(list, LIST_FIRST)) == vm->heap.nil;
+    return field(vm, list, LIST_FIRST) == vm->heap.nil;
 }
 
 static oop remove_first(struct vm *vm, oop list)
 {
     struct heap *h = &vm->heap;
-    oop first = followed(slot(list, LIST_FIRST));
-    oop next = followed(slot(first, PROC_NEXT));
+    oop first = field(vm, list, LIST_FIRST);
+    oop next = field(vm, first, PROC_NEXT);
 
-    heap_store(h, list, LIST_FIRST, next);
-    if (next == h->nil || first == followed(slot(list, LIST_LAST))) {
-        heap_store(h, list, LIST_FIRST, h->nil);
+    if (next == h->nil || first == field(vm, list, LIST_LAST)) {
         heap_store(h, list, LIST_LAST, h->nil);
+        next = h->nil;
     }
+    heap_store(h, list, LIST_FIRST, next);
     heap_store(h, first, PROC_NEXT, h->nil);
     return first;
 }
@@ -79,18 +87,18 @@ static oop remove_first(struct vm *vm, oop list)
 bool list_remove(struct vm *vm, oop list, oop process)
 {
     struct heap *h = &vm->heap;
-    oop p = followed(slot(list, LIST_FIRST)), next;
+    oop p = field(vm, list, LIST_FIRST), next;
 
     if (p == process) {
         remove_first(vm, list);
         return true;
     }
     for (; p != h->nil; p = next) {
-        next = followed(slot(p, PROC_NEXT));
+        next = field(vm, p, PROC_NEXT);
         if (next != process)
             continue;
-        heap_store(h, p, PROC_NEXT, followed(slot(process, PROC_NEXT)));
-        if (followed(slot(list, LIST_LAST)) == process)
+        heap_store(h, p, PROC_NEXT, field(vm, process, PROC_NEXT));
+        if (field(vm, list, LIST_LAST) == process)
             heap_store(h, list, LIST_LAST, p);
         heap_store(h, process, PROC_NEXT, h->nil);
         return true;
@@ -105,103 +113,131 @@ static int64_t priority_of(oop process)
     return is_int(p) ? int_value(p) : 1;
 }
 
-static oop run_list(struct vm *vm, int64_t priority)
+/* The number of a process's run list, from 0. */
+static uint64_t run_index(oop lists, oop process)
 {
-    oop lists = followed(slot(scheduler(vm), SCHED_LISTS));
-    int64_t n = (int64_t)slot_count(lists);
+    int64_t n = (int64_t)slot_count(lists), i = priority_of(process) - 1;
 
-    if (priority < 1)
-        priority = 1;
-    if (priority > n)
-        priority = n;
-    return followed(slot(lists, (uint64_t)priority - 1));
+    if (i < 0)
+        return 0;
+    return (uint64_t)(i < n ? i : n - 1);
 }
 
 /* --- switching --- */
 
 /* Puts the running process away and `process` in its place. The running
  * frame has a context already. */
-static bool switch_to(struct vm *vm, oop process)
+static bool switch_to(struct vm *vm, oop sched, oop process)
 {
     struct heap *h = &vm->heap;
-    oop old = vm_active_process(vm);
-    oop ctx = followed(slot(process, PROC_CONTEXT));
+    oop ctx = field(vm, process, PROC_CONTEXT);
 
     if (!is_context(ctx))
         return false;
     if (vm->page) {
         frame_rest(vm);
-        heap_store(h, old, PROC_CONTEXT, vm->fp[FRAME_CONTEXT]);
-        vm->page->fp = vm->fp;
+        heap_store(h, field(vm, sched, SCHED_ACTIVE), PROC_CONTEXT,
+                   vm->fp[FRAME_CONTEXT]);
         vm->page = NULL;
     }
     if (!vm_resume(vm, ctx))
         return false;
     vm->stats.process_switches++;
-    heap_store(h, scheduler(vm), SCHED_ACTIVE, process);
+    heap_store(h, sched, SCHED_ACTIVE, process);
     heap_store(h, process, PROC_CONTEXT, h->nil);
     heap_store(h, process, PROC_LIST, h->nil);
     return true;
 }
 
+/* Number of the highest list below number `n` that has any; n: none has. */
+static uint64_t highest_below(struct vm *vm, oop lists, uint64_t n)
+{
+    uint64_t i = n;
+
+    while (i-- > 0)
+        if (slot(slot(lists, i), LIST_FIRST) != vm->heap.nil &&
+            !list_is_empty(vm, followed(slot(lists, i))))
+            return i; /* a forwarder's first slot says where to */
+    return n;
+}
+
+/* The first of the highest list that has any is taken off it. Most lists are
+ * empty and stay so: the search begins where the last one ended, or higher if
+ * something was put there since. */
+static oop next_process(struct vm *vm, oop sched)
+{
+    oop lists = field(vm, sched, SCHED_LISTS);
+    uint64_t n = slot_count(lists), top = vm->lists_in_use, i;
+
+    if (!top || top > n)
+        top = n;
+    i = highest_below(vm, lists, top);
+    if (i == top)
+        i = highest_below(vm, lists, top = n);
+    if (i == top)
+        plat_panic("no process can run");
+    vm->lists_in_use = i + 1;
+    return remove_first(vm, field(vm, lists, i));
+}
+
 void process_switch_to_highest(struct vm *vm)
 {
-    oop lists = followed(slot(scheduler(vm), SCHED_LISTS));
-    oop nil = vm->heap.nil;
-    uint64_t i;
+    oop sched = scheduler(vm);
 
-    for (i = slot_count(lists); i-- > 0;) {
-        oop list = slot(lists, i);
-
-        if (slot(list, LIST_FIRST) == nil) /* no forwarder, then */
-            continue;
-        list = followed(list);
-        while (!list_is_empty(vm, list))
-            if (switch_to(vm, remove_first(vm, list)))
-                return; /* one whose context is dead is dropped */
-    }
-    plat_panic("no process can run");
+    while (!switch_to(vm, sched, next_process(vm, sched)))
+        ; /* one whose context is dead is dropped */
 }
 
 /* Puts a process on its priority's run queue. */
-static void process_put_to_sleep(struct vm *vm, oop process, bool preempted)
+void process_put_to_sleep(struct vm *vm, oop process, bool preempted)
 {
-    oop list = run_list(vm, priority_of(process));
+    oop lists = field(vm, scheduler(vm), SCHED_LISTS), list;
+    uint64_t i = run_index(lists, process);
 
+    if (i >= vm->lists_in_use && vm->lists_in_use)
+        vm->lists_in_use = i + 1;
+    list = field(vm, lists, i);
     if (preempted && (vm->heap.image_flags & 16))
         add_first(vm, list, process);
     else
         add_last(vm, list, process);
 }
 
-void process_resume(struct vm *vm, oop process)
+bool process_preempts(struct vm *vm, oop process)
 {
-    oop active = vm_active_process(vm);
+    return priority_of(process) > priority_of(active(vm));
+}
 
-    if (priority_of(process) <= priority_of(active)) {
-        process_put_to_sleep(vm, process, false);
-        return;
-    }
-    process_put_to_sleep(vm, active, true);
-    if (!switch_to(vm, process))
+void process_run(struct vm *vm, oop process)
+{
+    process_put_to_sleep(vm, active(vm), true);
+    if (!switch_to(vm, scheduler(vm), process))
         process_switch_to_highest(vm);
 }
 
 void process_wait_on(struct vm *vm, oop list)
 {
-    add_last(vm, list, vm_active_process(vm));
+    add_last(vm, list, active(vm));
     process_switch_to_highest(vm);
 }
 
-bool process_yield(struct vm *vm)
+bool process_has_peers(struct vm *vm)
 {
-    oop active = vm_active_process(vm);
+    oop sched = scheduler(vm), lists = field(vm, sched, SCHED_LISTS);
+    uint64_t i = run_index(lists, field(vm, sched, SCHED_ACTIVE));
 
-    if (list_is_empty(vm, run_list(vm, priority_of(active))))
-        return false;
-    process_put_to_sleep(vm, active, false);
+    return !list_is_empty(vm, field(vm, lists, i));
+}
+
+void process_yield(struct vm *vm)
+{
+    process_put_to_sleep(vm, active(vm), false);
     process_switch_to_highest(vm);
-    return true;
+}
+
+oop process_first(struct vm *vm, oop list)
+{
+    return field(vm, list, LIST_FIRST);
 }
 
 oop process_take_first(struct vm *vm, oop list)
@@ -223,7 +259,12 @@ void vm_signal(struct vm *vm, oop semaphore)
 
     semaphore = followed(semaphore);
     if (!list_is_empty(vm, semaphore)) {
-        process_resume(vm, remove_first(vm, semaphore));
+        oop process = remove_first(vm, semaphore);
+
+        if (process_preempts(vm, process))
+            process_run(vm, process);
+        else
+            process_put_to_sleep(vm, process, false);
         return;
     }
     excess = slot(semaphore, SEM_EXCESS);
@@ -310,12 +351,13 @@ static void signal_low_space(struct vm *vm)
     h->low_space_threshold = 0;
     if (heap_special(h, SPL_LOW_SPACE_PROCESS) == h->nil)
         heap_store(h, h->special, SPL_LOW_SPACE_PROCESS,
-                   vm_active_process(vm));
+                   active(vm));
     signal_special(vm, SPL_LOW_SPACE_SEMAPHORE);
 }
 
 static void take_signals(struct vm *vm)
 {
+    vm->lists_in_use = 0; /* should the image put a process on one itself */
     if (vm->heap.low_space_signalled)
         signal_low_space(vm);
     if (vm->interrupt_pending) {
@@ -516,7 +558,7 @@ void vm_safepoint(struct vm *vm, bool may_switch)
 oop process_start(struct vm *vm)
 {
     struct heap *h = &vm->heap;
-    oop process = vm_active_process(vm);
+    oop process = active(vm);
     oop ctx = followed(slot(process, PROC_CONTEXT));
 
     heap_store(h, process, PROC_CONTEXT, h->nil);

@@ -272,6 +272,66 @@ static void prim_code_value(struct compiler *c, struct label *no,
     asm_jmp_mem(a, AT(RCX, 8));
 }
 
+/* The block must not be left before it runs: runtime_safepoint is told where
+ * its frame will be. */
+static void prim_code_value_no_switch(struct compiler *c, struct label *no)
+{
+    asm_lea(&c->a, RAX, AT(RSP, 8 * (c->num_args + 1)));
+    asm_store(&c->a, VM(entered), RAX);
+    prim_code_value(c, no, false);
+}
+
+/* --- semaphores: a signal that nobody waits for, and taking one --- */
+
+/* The excess signals in rax; *no unless that is what they can be. */
+static void load_excess_signals(struct compiler *c, struct label *no)
+{
+    struct assembler *a = &c->a;
+
+    asm_test8_imm(a, RDX, TAG_MASK);
+    asm_jcc(a, IF_NOT_EQUAL, no);
+    asm_load(a, RSI, AT(RDX, 0));
+    asm_shift32(a, SHR, RSI, HDR_FORMAT_SHIFT);
+    asm_alu_imm32(a, AND, RSI, 31);
+    asm_alu_imm32(a, CMP, RSI, FMT_FIXED);
+    asm_jcc(a, IF_NOT_EQUAL, no);
+    asm_alu_mem8_imm(a, CMP, AT(RDX, 7), SEM_EXCESS + 1);
+    asm_jcc(a, IF_BELOW, no);
+    asm_load(a, RAX, AT(RDX, 8 + 8 * SEM_EXCESS));
+    asm_test8_imm(a, RAX, TAG_INTEGER);
+    asm_jcc(a, IF_EQUAL, no);
+}
+
+static void answer_with_excess(struct compiler *c)
+{
+    asm_store(&c->a, AT(RDX, 8 + 8 * SEM_EXCESS), RAX);
+    asm_mov(&c->a, RAX, RDX);
+    answer(c);
+}
+
+static void prim_code_signal(struct compiler *c, struct label *no)
+{
+    struct assembler *a = &c->a;
+
+    load_excess_signals(c, no);
+    asm_load(a, RCX, AT(RDX, 8 + 8 * LIST_FIRST));
+    asm_alu_load(a, CMP, RCX, HEAP(nil));
+    asm_jcc(a, IF_NOT_EQUAL, no);
+    asm_alu_imm(a, ADD, RAX, 8);
+    asm_jcc(a, IF_OVERFLOW, no);
+    answer_with_excess(c);
+}
+
+static void prim_code_wait(struct compiler *c, struct label *no)
+{
+    load_excess_signals(c, no);
+    asm_alu_imm(&c->a, SUB, RAX, 8);
+    asm_jcc(&c->a, IF_LESS, no);
+    asm_alu_imm(&c->a, CMP, RAX, (int32_t)int_oop(0));
+    asm_jcc(&c->a, IF_LESS, no);
+    answer_with_excess(c);
+}
+
 /* --- identity --- */
 
 static void prim_code_class(struct compiler *c, struct label *no)
@@ -314,6 +374,12 @@ static void fast_cases(struct compiler *c, cached_primitive p,
         prim_code_value(c, no, false);
     else if (p == prim_block_value)
         prim_code_value(c, no, true);
+    else if (p == prim_full_block_value_no_switch)
+        prim_code_value_no_switch(c, no);
+    else if (p == prim_signal && c->num_args == 0)
+        prim_code_signal(c, no);
+    else if (p == prim_wait && c->num_args == 0)
+        prim_code_wait(c, no);
     else if (p == prim_class && c->num_args == 0)
         prim_code_class(c, no);
     else if (p == prim_identical && c->num_args == 1)

@@ -97,6 +97,7 @@ struct jit_code {
 struct jit_stubs {
     uint8_t *enter;          /* void (struct vm *): called from C */
     uint8_t *resume;         /* after C: on with the vm's registers */
+    uint8_t *activate;       /* the same, in another frame */
     uint8_t *miss;           /* a send's cache does not fit */
     uint8_t *return_to_interpreter;
     uint8_t *primitive;      /* rax: function, rcx: method, esi: argc,

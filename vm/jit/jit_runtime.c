@@ -24,7 +24,16 @@ void runtime_primitive(struct vm *vm, int result)
         vm_safepoint(vm, result == PRIM_ACTIVATED);
 }
 
-void runtime_safepoint(struct vm *vm) { vm_safepoint(vm, true); }
+/* Not in the frame of a block that is just being entered by a primitive which
+ * forbids it; what may be asked for then waits for the next safepoint. */
+void runtime_safepoint(struct vm *vm)
+{
+    bool may_switch = vm->entered != frame_result(vm->fp);
+
+    vm->entered = NULL;
+    vm_safepoint(vm, may_switch);
+}
+
 void runtime_safepoint_no_switch(struct vm *vm) { vm_safepoint(vm, false); }
 
 /* The running frame goes on interpreted after this call. */

@@ -47,6 +47,33 @@ static void to_c(struct assembler *a)
 
 /* --- in and out --- */
 
+/* Goes on with what the vm says; what comes after it if that is a bytecode.
+ * The processor foresees where a `ret` goes to from the calls before: it is
+ * one if the call that brought us out of machine code is answered, a jump if
+ * another frame runs and the answer is still to come. */
+static uint8_t *go_on(struct assembler *a, const uint8_t *zone,
+                      struct label *leave, bool answers)
+{
+    uint8_t *start = (uint8_t *)(uintptr_t)(a->exec + a->used);
+
+    asm_load(a, RSP, VM(sp));
+    asm_load(a, RBP, VM(fp));
+    asm_load(a, RCX, VM(pc));
+    asm_imm(a, RDX, (uint64_t)(uintptr_t)zone);
+    asm_mov(a, RAX, RCX);
+    asm_alu(a, SUB, RAX, RDX);
+    asm_alu_imm(a, CMP, RAX, JIT_ZONE_BYTES);
+    asm_jcc(a, IF_NOT_BELOW, leave);
+    asm_pop(a, RAX);
+    if (answers) {
+        asm_push(a, RCX);
+        asm_ret(a, 0);
+    } else {
+        asm_jmp_reg(a, RCX);
+    }
+    return start;
+}
+
 static void make_enter(struct jit_stubs *s, struct assembler *a,
                        const uint8_t *zone)
 {
@@ -60,18 +87,8 @@ static void make_enter(struct jit_stubs *s, struct assembler *a,
     asm_mov(a, RBX, RDI);
     asm_store(a, VM(c_sp), RSP);
 
-    s->resume = (uint8_t *)(uintptr_t)(a->exec + a->used);
-    asm_load(a, RSP, VM(sp));
-    asm_load(a, RBP, VM(fp));
-    asm_load(a, RCX, VM(pc));
-    asm_imm(a, RDX, (uint64_t)(uintptr_t)zone);
-    asm_mov(a, RAX, RCX);
-    asm_alu(a, SUB, RAX, RDX);
-    asm_alu_imm(a, CMP, RAX, JIT_ZONE_BYTES);
-    asm_jcc(a, IF_NOT_BELOW, &leave);
-    asm_pop(a, RAX);
-    asm_push(a, RCX);
-    asm_ret(a, 0);
+    s->activate = go_on(a, zone, &leave, false);
+    s->resume = go_on(a, zone, &leave, true);
 
     s->return_to_interpreter = here(a);
     asm_pop(a, RCX);
@@ -112,7 +129,7 @@ static uint8_t *find_and_run(struct jit_stubs *s, struct assembler *a,
     to_c(a);
     call_c(a, function);
     asm_test(a, RAX, RAX);
-    asm_jcc_to(a, IF_EQUAL, s->resume);
+    asm_jcc_to(a, IF_EQUAL, s->activate);
     asm_load(a, RSP, VM(sp));
     asm_load(a, RBP, VM(fp));
     asm_load32(a, RCX, VM(argc));
@@ -170,6 +187,8 @@ static void make_primitive(struct jit_stubs *s, struct assembler *a)
     asm_mov(a, RDI, RBX);
     asm_mov32(a, RSI, RAX);
     CALL_C(a, runtime_primitive);
+    asm_store8_imm(a, VM(reload), 0);
+    asm_jmp_to(a, s->activate);
     asm_bind(a, &reload);
     asm_store8_imm(a, VM(reload), 0);
     asm_jmp_to(a, s->resume);

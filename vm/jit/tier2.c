@@ -271,7 +271,7 @@ void runtime_hot_call(struct vm *vm)
 {
     hot_call(vm);
     if (vm->sp < vm->stack_limit)
-        vm_safepoint(vm, true);
+        runtime_safepoint(vm);
 }
 
 void runtime_hot_loop(struct vm *vm)
