@@ -219,6 +219,7 @@ static void uninstall(struct vm *vm, struct jit_code *better)
     memcpy(writable(vm->jit, code->frame_entry), code->saved, JUMP_BYTES);
     code->other = better->other = NULL;
     code->calls_left = calls_wanted(vm) / 4;
+    code->asked = 0;
 }
 
 static void hot_call(struct vm *vm)
