@@ -188,7 +188,6 @@ void process_switch_to_highest(struct vm *vm)
         ; /* one whose context is dead is dropped */
 }
 
-/* Puts a process on its priority's run queue. */
 void process_put_to_sleep(struct vm *vm, oop process, bool preempted)
 {
     oop lists = field(vm, scheduler(vm), SCHED_LISTS), list;

@@ -54,6 +54,14 @@ void load_slot_count(struct assembler *a, enum reg to, enum reg object)
     asm_here_short(a, small);
 }
 
+/* Of the object in rdx, into esi. */
+static void load_format(struct assembler *a)
+{
+    asm_load(a, RSI, AT(RDX, 0));
+    asm_shift32(a, SHR, RSI, HDR_FORMAT_SHIFT);
+    asm_alu_imm32(a, AND, RSI, 31);
+}
+
 /* Index from 0 into rcx, format into esi, slots into rdi. */
 static void index_and_shape(struct compiler *c, struct label *no)
 {
@@ -67,9 +75,7 @@ static void index_and_shape(struct compiler *c, struct label *no)
     asm_shift(a, SAR, RCX, 3);
     asm_alu_imm(a, SUB, RCX, 1);
     load_slot_count(a, RDI, RDX);
-    asm_load(a, RSI, AT(RDX, 0));
-    asm_shift32(a, SHR, RSI, HDR_FORMAT_SHIFT);
-    asm_alu_imm32(a, AND, RSI, 31);
+    load_format(a);
 }
 
 /* Bytes in use into rdi; the format must be one of bytes. */
@@ -211,9 +217,7 @@ static void prim_code_size(struct compiler *c, struct label *no)
     asm_test8_imm(a, RDX, TAG_MASK);
     asm_jcc(a, IF_NOT_EQUAL, no);
     load_slot_count(a, RAX, RDX);
-    asm_load(a, RSI, AT(RDX, 0));
-    asm_shift32(a, SHR, RSI, HDR_FORMAT_SHIFT);
-    asm_alu_imm32(a, AND, RSI, 31);
+    load_format(a);
     asm_alu_imm32(a, CMP, RSI, FMT_ARRAY);
     asm_jcc(a, IF_EQUAL, &tag);
     asm_alu_imm32(a, CMP, RSI, FMT_BYTES);
@@ -290,9 +294,7 @@ static void load_excess_signals(struct compiler *c, struct label *no)
 
     asm_test8_imm(a, RDX, TAG_MASK);
     asm_jcc(a, IF_NOT_EQUAL, no);
-    asm_load(a, RSI, AT(RDX, 0));
-    asm_shift32(a, SHR, RSI, HDR_FORMAT_SHIFT);
-    asm_alu_imm32(a, AND, RSI, 31);
+    load_format(a);
     asm_alu_imm32(a, CMP, RSI, FMT_FIXED);
     asm_jcc(a, IF_NOT_EQUAL, no);
     asm_alu_mem8_imm(a, CMP, AT(RDX, 7), SEM_EXCESS + 1);
