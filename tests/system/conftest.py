@@ -18,6 +18,19 @@ def built(name):
     return path
 
 
+def disk_copy(name, path):
+    """A copy of a built disk, its holes kept; answers its path."""
+    subprocess.run(["cp", "--sparse=always", built(name), path], check=True)
+    return path
+
+
+@pytest.fixture
+def tmp_path(tmp_path):
+    """A folder that goes with its test: hundreds of disks fill any disk."""
+    yield tmp_path
+    shutil.rmtree(tmp_path, ignore_errors=True)
+
+
 @pytest.fixture
 def image(tmp_path):
     """A fresh copy of our image, to be written to."""

@@ -1,14 +1,13 @@
 """Screens: sizes chosen and changed while the machine runs, the desktop
 following; virtio-gpu, whose size is the host's window's."""
 import re
-import shutil
 import socket
 import struct
 import time
 
 import pytest
 
-from conftest import built
+from conftest import built, disk_copy
 from desktop import (Tablet, centre, open_from_world_menu, point, started,
                      type_into_workspace, window)
 from machine import pvh
@@ -148,7 +147,7 @@ def test_the_size_changes_while_a_window_is_dragged(args):
 
 
 def test_a_saved_image_resumes_on_what_screen_there_is(tmp_path):
-    disk = shutil.copy(built("blank-disk.img"), tmp_path)
+    disk = disk_copy("blank-disk.img", tmp_path / "disk.img")
     saved = ["-drive", "if=none,id=d,format=raw,file=%s" % disk,
              "-device", "virtio-blk-pci,drive=d"]
     with desktop("saved", *GPU, *saved) as m:

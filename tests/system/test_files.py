@@ -1,15 +1,14 @@
 """Files and the serial line's loop on the machine: what fails says why, and
 what was saved from the loop goes on in it once."""
 import re
-import shutil
 import subprocess
 
-from conftest import built
+from conftest import built, disk_copy
 from machine import Machine, blank, pvh
 
 
 def with_disk(tmp_path):
-    disk = shutil.copy(built("blank-disk.img"), tmp_path / "disk.img")
+    disk = disk_copy("blank-disk.img", tmp_path / "disk.img")
     return ["-drive", "file=%s,format=raw,if=none,id=d" % disk,
             "-device", "virtio-blk-pci,drive=d"]
 

@@ -3,11 +3,10 @@ the desktop, type and click, save, pull the plug, come back. A row each, in
 the table at the end of the run. MATRIX=full takes all combinations, else
 each boot path is taken once, with another kind of input each time."""
 import os
-import shutil
 
 import pytest
 
-from conftest import built
+from conftest import built, disk_copy
 from desktop import Tablet, started, type_into_workspace
 from machine import FIRMWARE, Machine, pvh
 
@@ -72,11 +71,10 @@ def machine(row, media, run):
 @pytest.mark.parametrize("row", rows(), ids=lambda row: "-".join(row))
 def test_boots_takes_input_saves_and_comes_back(row, tmp_path, table):
     if row[1] == "CD":
-        media = [built("aerostat.iso"), shutil.copy(
-            built("blank-disk.img"), tmp_path / "disk.img")]
+        media = [built("aerostat.iso"),
+                 disk_copy("blank-disk.img", tmp_path / "disk.img")]
     else:
-        media = [shutil.copy(built("aerostat-stick.img"),
-                             tmp_path / "disk.img")]
+        media = [disk_copy("aerostat-stick.img", tmp_path / "disk.img")]
     table(*row, "did not start")
     with machine(row, media, "before") as m:
         started(m, timeout=180)

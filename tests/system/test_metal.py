@@ -1,10 +1,9 @@
 """The booted kernel asked over its serial line, started by PVH."""
-import shutil
 import struct
 
 import pytest
 
-from conftest import built, hosted
+from conftest import built, disk_copy, hosted
 from machine import PASS_STATUS, Machine, pvh
 from test_hosted import EXPRESSIONS
 from test_third_party import PHARO_LIST
@@ -27,7 +26,7 @@ def test_eval_and_power_off():
 
 
 def test_the_images_own_tests_pass_on_the_machine(tmp_path):
-    disk = shutil.copy(built("blank-disk.img"), tmp_path / "disk.img")
+    disk = disk_copy("blank-disk.img", tmp_path / "disk.img")
     with Machine(pvh(built("aerostat.image"), "test", "poweroff") + [
             "-drive", "file=%s,format=raw,if=none,id=d" % disk,
             "-device", "virtio-blk-pci,drive=d"],

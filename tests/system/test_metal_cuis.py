@@ -2,12 +2,11 @@
 saved to the store, the plug pulled, resumed. Its sources and changes, and
 what it writes, are on the FAT volume of the same disk."""
 import os
-import shutil
 import subprocess
 
 import pytest
 
-from conftest import built
+from conftest import built, disk_copy
 from cuis import (CONTENTS, MENU_OPEN, MENU_SAVE, OPEN_WORKSPACE, PRINTED,
                   TEXT, CuisDesktop, until)
 from machine import Machine
@@ -60,7 +59,7 @@ class CuisMachine(CuisDesktop, Machine):
 
 @pytest.fixture
 def disk(cuis, tmp_path):
-    path = shutil.copy(built("blank-disk.img"), tmp_path / "disk.img")
+    path = disk_copy("blank-disk.img", tmp_path / "disk.img")
     subprocess.run(["mcopy", "-i", str(path) + VOLUME,
                     cuis.with_suffix(".changes"),
                     cuis.parent / "CuisV5.sources", "::"], check=True)

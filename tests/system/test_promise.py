@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from conftest import built
+from conftest import built, disk_copy
 from desktop import (bring_to_front, centre, click_text,
                      open_from_world_menu, started, window)
 from machine import Machine
@@ -118,8 +118,8 @@ def check(m, medium, saved):
 def test_the_whole_promise(medium, tmp_path):
     iso = shutil.copy(built("aerostat.iso"), tmp_path / "boot.iso")
     if "stick" in medium:
-        iso = shutil.copy(built("aerostat-stick.img"), tmp_path / "stick.img")
-    disk = shutil.copy(built("blank-disk.img"), tmp_path / "disk.img")
+        iso = disk_copy("aerostat-stick.img", tmp_path / "stick.img")
+    disk = disk_copy("blank-disk.img", tmp_path / "disk.img")
     with start(medium, iso, disk, "before") as m:
         work(m, medium)
         open_from_world_menu(m, "save")

@@ -1,11 +1,10 @@
 """The stick: its store grows to its size, asked once; then a system that it
 puts on disks inside."""
-import shutil
 import subprocess
 
 import pytest
 
-from conftest import built
+from conftest import built, disk_copy
 from machine import FIRMWARE, Machine
 
 QUESTION = "Without an answer nothing changes"
@@ -15,7 +14,7 @@ GB = 1 << 30
 
 def bigger_stick(path):
     """What a user has who wrote the image to a stick of 2 GB."""
-    path = shutil.copy(built("aerostat-stick.img"), path)
+    path = disk_copy("aerostat-stick.img", path)
     with open(path, "r+b") as f:
         f.truncate(2 * GB)
     return str(path)

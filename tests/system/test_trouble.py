@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from conftest import disk_copy
 from desktop import started
 from machine import BUILD, Machine, pvh
 
@@ -121,9 +122,9 @@ def test_the_log_outlives_a_power_off(tmp_path):
     """On the disk that has the store: what a killed machine said some seconds
     ago, what one that was switched off said last, and a panic's text once the
     machine has started again."""
-    disk = shutil.copy(os.path.join(BUILD, "blank-disk.img"), tmp_path)
+    disk = disk_copy("blank-disk.img", tmp_path / "disk.img")
     args = pvh(IMAGE, stays=True) + [
-        "-drive", "if=none,id=d,format=raw,cache=writethrough,file=" + disk,
+        "-drive", "if=none,id=d,format=raw,cache=writethrough,file=%s" % disk,
         "-device", "virtio-blk-pci,drive=d"]
 
     def last_has(m, text):

@@ -2,12 +2,11 @@
 is plugged in and pulled out while it runs. PS/2 is taken away, so that every
 key and click comes over USB."""
 import re
-import shutil
 import time
 
 import pytest
 
-from conftest import built
+from conftest import built, disk_copy
 from desktop import (HEIGHT, WIDTH, Tablet, centre, open_from_world_menu,
                      point, started, type_into_workspace, window)
 from machine import Machine, blank, pvh
@@ -56,7 +55,7 @@ def test_every_kind_of_interrupt(machine, controller):
 
 
 def test_safe_mode_leaves_usb_to_the_firmware(tmp_path):
-    disk = shutil.copy(built("blank-disk.img"), tmp_path / "disk.img")
+    disk = disk_copy("blank-disk.img", tmp_path / "disk.img")
     args = pvh(built("aerostat.image"), "repl")
     at = args.index("-append") + 1
     args[at] = "without=xhci,ehci nomsi " + args[at]
@@ -155,7 +154,7 @@ SAVE = "Smalltalk snapshot: true andQuit: false"
 
 @pytest.mark.parametrize("controller", ["qemu-xhci", "usb-ehci"])
 def test_a_stick_is_pulled_and_comes_back(controller, tmp_path):
-    disk = shutil.copy(built("blank-disk.img"), tmp_path / "stick.img")
+    disk = disk_copy("blank-disk.img", tmp_path / "stick.img")
     device = stick(disk, serial="A1", controller=controller)
     with boot("hot-stick-" + controller, *device, words=["repl"]) as m:
         assert "store: on usb0p2" in m.text()
@@ -172,7 +171,7 @@ def test_a_stick_is_pulled_and_comes_back(controller, tmp_path):
 
 
 def test_the_desktop_tells_of_a_pulled_stick(tmp_path):
-    disk = shutil.copy(built("blank-disk.img"), tmp_path / "stick.img")
+    disk = disk_copy("blank-disk.img", tmp_path / "stick.img")
     with desktop("told", *stick(disk, serial="A1"), "-device",
                  "usb-mouse") as m:
         bar = "(World taskBar statusText includesSubstring: 'pulled out')"
@@ -198,8 +197,8 @@ def again(m, path, serial):
 
 
 def test_another_stick_is_not_taken_for_the_first(tmp_path):
-    disk = shutil.copy(built("blank-disk.img"), tmp_path / "stick.img")
-    other = shutil.copy(built("blank-disk.img"), tmp_path / "other.img")
+    disk = disk_copy("blank-disk.img", tmp_path / "stick.img")
+    other = disk_copy("blank-disk.img", tmp_path / "other.img")
     with boot("other-stick", *stick(disk, serial="A1"),
               words=["repl"]) as m:
         m.qmp("device_del", id="st")
@@ -210,7 +209,7 @@ def test_another_stick_is_not_taken_for_the_first(tmp_path):
 
 
 def test_a_stick_pulled_during_a_save_loses_nothing(tmp_path):
-    disk = shutil.copy(built("blank-disk.img"), tmp_path / "stick.img")
+    disk = disk_copy("blank-disk.img", tmp_path / "stick.img")
     slow = "throttling.bps-write=1000000"
     with boot("pulled-save", *stick(disk, slow, serial="A1"),
               words=["repl"]) as m:
@@ -243,7 +242,7 @@ def test_two_units_and_sectors_of_4096_bytes(tmp_path):
 
 
 def test_a_write_protected_stick_is_read_and_not_written(tmp_path):
-    disk = shutil.copy(built("blank-disk.img"), tmp_path / "stick.img")
+    disk = disk_copy("blank-disk.img", tmp_path / "stick.img")
     with boot("protected", *stick(disk, "readonly=on"),
               words=["repl"]) as m:
         assert "write-protected" in m.text()
@@ -253,7 +252,7 @@ def test_a_write_protected_stick_is_read_and_not_written(tmp_path):
 
 @pytest.mark.parametrize("errno", [5, 28])
 def test_a_stick_that_fails_is_an_error_and_no_hang(errno, tmp_path):
-    disk = shutil.copy(built("blank-disk.img"), tmp_path / "stick.img")
+    disk = disk_copy("blank-disk.img", tmp_path / "stick.img")
     rules = tmp_path / "rules"
     rules.write_text('[inject-error]\nevent = "write_aio"\nerrno = "%d"\n'
                      'immediately = "off"\nonce = "off"\n' % errno)
@@ -266,8 +265,8 @@ def test_a_stick_that_fails_is_an_error_and_no_hang(errno, tmp_path):
 
 
 def test_two_controllers_and_two_sticks(tmp_path):
-    disk = shutil.copy(built("blank-disk.img"), tmp_path / "stick.img")
-    other = shutil.copy(built("blank-disk.img"), tmp_path / "other.img")
+    disk = disk_copy("blank-disk.img", tmp_path / "stick.img")
+    other = disk_copy("blank-disk.img", tmp_path / "other.img")
     with boot("two", *stick(disk), "-device", "nec-usb-xhci,id=second",
               "-drive", "file=%s,format=raw,if=none,id=o" % other,
               "-device", "usb-storage,drive=o,bus=second.0",
