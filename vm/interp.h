@@ -15,6 +15,7 @@ struct ui;         /* display, cursor, event queue: ui.h */
 struct stack_page; /* frame.h */
 
 enum { METHOD_CACHE_SIZE = 2048, AT_CACHE_SIZE = 64, EXTERNAL_MAX = 1024 };
+enum { CACHE_KEYS = 1 << 16 }; /* bits: lookup.c */
 
 /* A primitive, or a small number: a quick method's (256 to 519). */
 typedef int (*cached_primitive)(struct vm *vm, int argc);
@@ -86,6 +87,7 @@ struct vm {
     struct cache_entry method_cache[METHOD_CACHE_SIZE];
     struct at_entry at_cache[AT_CACHE_SIZE];
     struct cache_entry uncached; /* what lookup answers for odd cases */
+    uint64_t cache_keys[CACHE_KEYS / 64]; /* what method_cache may have */
 
     uint64_t lists_in_use; /* run lists above are empty; 0: not known */
 

@@ -63,31 +63,66 @@ static void flush_at_cache(struct vm *vm)
     memset(vm->at_cache, 0, sizeof vm->at_cache);
 }
 
+/* --- what is in it ---
+ *
+ * Whole packages of methods are replaced at a time, and most of them and their
+ * selectors are not in the cache: a bit by address tells. The bits of what has
+ * left it are cleared whenever it is looked through.
+ */
+static uint64_t *key_word(struct vm *vm, oop key)
+{
+    return &vm->cache_keys[(key >> 9 ^ key >> 21) % (CACHE_KEYS / 64)];
+}
+
+static uint64_t key_bit(oop key) { return 1ull << (key >> 3 & 63); }
+
+static bool may_have(struct vm *vm, oop key)
+{
+    return *key_word(vm, key) & key_bit(key);
+}
+
+static void add_keys(struct vm *vm, const struct cache_entry *e)
+{
+    *key_word(vm, e->selector) |= key_bit(e->selector);
+    *key_word(vm, e->method) |= key_bit(e->method);
+}
+
+/* Entries of that selector or method go. */
+static void drop_key(struct vm *vm, oop key)
+{
+    int i;
+
+    if (!may_have(vm, key))
+        return;
+    memset(vm->cache_keys, 0, sizeof vm->cache_keys);
+    for (i = 0; i < METHOD_CACHE_SIZE; i++) {
+        struct cache_entry *e = &vm->method_cache[i];
+
+        if (e->selector == key || e->method == key)
+            e->selector = 0;
+        else if (e->selector)
+            add_keys(vm, e);
+    }
+}
+
 void vm_flush_caches(struct vm *vm)
 {
     memset(vm->method_cache, 0, sizeof vm->method_cache);
+    memset(vm->cache_keys, 0, sizeof vm->cache_keys);
     flush_at_cache(vm);
     jit_unlink(vm);
 }
 
 void vm_flush_selector(struct vm *vm, oop selector)
 {
-    int i;
-
-    for (i = 0; i < METHOD_CACHE_SIZE; i++)
-        if (vm->method_cache[i].selector == selector)
-            vm->method_cache[i].selector = 0;
+    drop_key(vm, selector);
     flush_at_cache(vm);
     jit_unlink_selector(vm, selector);
 }
 
 void vm_flush_method(struct vm *vm, oop method)
 {
-    int i;
-
-    for (i = 0; i < METHOD_CACHE_SIZE; i++)
-        if (vm->method_cache[i].method == method)
-            vm->method_cache[i].selector = 0;
+    drop_key(vm, method);
     flush_at_cache(vm);
     jit_forget(vm, method);
 }
@@ -247,6 +282,8 @@ static struct cache_entry *cache_fill(struct vm *vm, oop selector,
     e->pc = frame_first_bytecode(method);
     e->num_temps = (int)code_num_temps(method);
     e->is_sista = code_is_sista(method);
+    if (index)
+        add_keys(vm, e);
     return e;
 }
 

@@ -266,6 +266,104 @@ static void a_flush_leaves_frames_behind(void **state)
     ANSWERS(int_oop(3), V3, 0, 119, 118, 176, 124);
 }
 
+/* --- linked sends --- */
+
+static oop one_selector, two_selector, relay_selector;
+
+/* Sends in machine code that are linked and have that selector. */
+static unsigned linked(oop selector)
+{
+    uint32_t hash = (uint32_t)int_value(selector) | 1u << 31;
+    unsigned i, k, n = 0;
+
+    for (i = 0; i < vm->jit->num_codes; i++)
+        for (k = 0; k < vm->jit->codes[i]->num_points; k++)
+            n += vm->jit->codes[i]->points[k].hash == hash;
+    return n;
+}
+
+/* `one` is sent to nil at a place of its own, and in `relay` to nil and to an
+ * array, which have different methods. `two` is sent to nil only. */
+static oop link_sends(oop *one, oop *one_of_array, oop *two)
+{
+    uint32_t nil = heap_class_index(vm->heap.nil);
+    oop relay, all;
+
+    one_selector = int_oop(103);
+    two_selector = int_oop(104);
+    relay_selector = int_oop(105);
+    *one = code(SISTA, 0, 0, CODE(81, 92));
+    *one_of_array = code(SISTA, 0, 0, CODE(81, 92));
+    *two = code(SISTA, 0, 0, CODE(81, 92));
+    relay = code(SISTA, 1, 1, CODE(64, 130, 92));
+    slots(relay)[3] = one_selector;
+    all = code(SISTA, 0, 0, CODE(79, 79, 148, 79, 231, 1, 148, 96, 79, 130,
+                                 96, 79, 131, 96, 92));
+    slots(all)[3] = one_selector;
+    slots(all)[4] = two_selector;
+    slots(all)[5] = relay_selector;
+    enter(one_selector, nil, *one, JIT_METHOD);
+    enter(one_selector, CLS_ARRAY, *one_of_array, JIT_METHOD);
+    enter(two_selector, nil, *two, JIT_METHOD);
+    enter(relay_selector, nil, relay, JIT_METHOD);
+    return all;
+}
+
+/* Each send is linked when its code runs the second time. */
+static void link_all(oop all)
+{
+    assert_int_equal(call(all), int_oop(4));
+    assert_int_equal(call(all), int_oop(4));
+    assert_int_equal(linked(one_selector), 2);
+    assert_int_equal(linked(two_selector), 1);
+    assert_int_equal(linked(relay_selector), 2);
+}
+
+static void a_forgotten_method_is_unlinked_where_it_is_called(void **state)
+{
+    oop one, one_of_array, two, all = link_sends(&one, &one_of_array, &two);
+
+    link_all(all);
+    jit_forget(vm, one_of_array); /* `relay` calls it through a PIC */
+    assert_int_equal(linked(one_selector), 1);
+    assert_int_equal(linked(two_selector), 1);
+    link_all(all);
+    jit_forget(vm, one);
+    assert_int_equal(linked(one_selector), 0);
+    assert_int_equal(linked(two_selector), 1);
+    assert_int_equal(linked(relay_selector), 2);
+    link_all(all);
+}
+
+static void a_method_with_two_names_is_unlinked_for_both(void **state)
+{
+    oop one, one_of_array, two, all = link_sends(&one, &one_of_array, &two);
+
+    enter(two_selector, heap_class_index(vm->heap.nil), one, JIT_METHOD);
+    link_all(all);
+    jit_forget(vm, one);
+    assert_int_equal(linked(one_selector), 0);
+    assert_int_equal(linked(two_selector), 0);
+    assert_int_equal(linked(relay_selector), 2);
+}
+
+static void a_selector_is_unlinked_alone(void **state)
+{
+    oop one, one_of_array, two, all = link_sends(&one, &one_of_array, &two);
+
+    link_all(all);
+    jit_unlink_selector(vm, one_selector);
+    assert_int_equal(linked(one_selector), 0);
+    assert_int_equal(linked(two_selector), 1);
+    assert_int_equal(linked(relay_selector), 2);
+    link_all(all);
+    jit_unlink(vm);
+    assert_int_equal(linked(one_selector), 0);
+    assert_int_equal(linked(two_selector), 0);
+    assert_int_equal(linked(relay_selector), 0);
+    link_all(all);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -290,6 +388,9 @@ int main(void)
         TEST(embedded_blocks_are_inlined),
         TEST(closures_that_do_not_fit_are_interpreted),
         TEST(a_flush_leaves_frames_behind),
+        TEST(a_forgotten_method_is_unlinked_where_it_is_called),
+        TEST(a_method_with_two_names_is_unlinked_for_both),
+        TEST(a_selector_is_unlinked_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

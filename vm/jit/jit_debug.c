@@ -43,7 +43,7 @@ void jit_print_stats(struct vm *vm)
              "%llu us; flushes %llu, forgotten %llu\n"
              "frames taken over %llu, in loops %llu\n"
              "sends linked %llu, not %llu; misses %llu, links %llu, "
-             "polymorphic %llu, megamorphic %llu, unlinked %llu times\n",
+             "polymorphic %llu, megamorphic %llu, unlinked %llu\n",
              ull(j->stats.compiled), ull(j->stats.refused),
              ull(j->stats.code_bytes), ull(j->stats.compile_usecs),
              ull(j->stats.flushes), ull(j->stats.forgotten),

@@ -7,7 +7,8 @@
  *   jit_arith.c    ... of arithmetic and comparison
  *   jit_prims.c    ... of methods that begin with a primitive
  *   jit_stubs.c    code that all methods share; going in and out of C
- *   jit_send.c     inline caches: linking, unlinking
+ *   jit_send.c     inline caches
+ *   jit_links.c    ... which are linked, and to what
  *   jit_runtime.c  what machine code calls in C
  *   jit_frames.c   native and bytecode pcs; interpreted frames taken over
  *   jit_zone.c     memory of code, finding and forgetting it, the collector
@@ -35,7 +36,7 @@ enum {
     FAILED_PLACES = 1 << 14,
     TRIES = 1 << 12,
     IN_POOLS = 1 << 14,
-    LINKED = 1 << 13,
+    LINK_LISTS = 1 << 11,
     /* Activations before a method is compiled. With fewer, an emulated
      * machine takes twice as long to its desktop: what runs a dozen times
      * while it starts is not worth translating twice. */
@@ -92,6 +93,9 @@ struct jit_code {
     int64_t calls_left, loops_left; /* before the second tier is asked */
     unsigned asked;        /* how often it was */
     struct jit_code *next; /* in its bucket */
+    struct jit_code *next_optimised; /* in jit->optimised */
+    uint32_t called_as;     /* hash of the selector that linked sends have */
+    bool called_variously;  /* the last of several */
 };
 
 struct jit_stubs {
@@ -142,8 +146,10 @@ struct jit {
     uint8_t failed[FAILED_PLACES];
     uint8_t tries[TRIES];    /* to optimise */
     uint8_t in_pools[IN_POOLS]; /* by address: methods in optimised code */
-    uint8_t linked[LINKED];  /* by hash: selectors whose sends are linked */
-    unsigned num_optimised;  /* pieces of the second tier, forgotten ones too */
+    struct link *links;      /* jit_links.c */
+    unsigned num_links, links_room;
+    uint32_t free_links, link_lists[LINK_LISTS]; /* by selector */
+    struct jit_code *optimised; /* pieces of the second tier that may run */
     bool array_access_inlined; /* code counts on Array's at: and at:put: */
     uint64_t epoch;          /* counts flushes */
     int64_t credit;          /* tier2.c: for compiling */
@@ -307,9 +313,9 @@ bool frames_count(struct vm *vm, oop method);
 bool jit_array_access_is_primitive(struct vm *vm);
 /* False: it has been thrown away for that. */
 bool send_check_arrays(struct vm *vm);
-/* Nothing calls the code of a method any more; the method cache is the
- * caller's business. */
-void send_unlink_code(struct jit *j, const struct jit_code *code);
+/* The send at a point calls the miss stub again. */
+void send_unlink(struct jit *j, const struct jit_code *c,
+                 const struct point *p);
 
 uint8_t *jit_miss(struct vm *vm);
 uint8_t *jit_super_above(struct vm *vm, oop class);
@@ -319,6 +325,22 @@ uint32_t send_site_tag(const uint8_t *site);
 /* The same of a PIC's case. */
 const uint8_t *send_pic_case(const struct jit_code *pic, unsigned i,
                              uint32_t *tag);
+
+/* --- jit_links.c --- */
+
+/* The send at p, of a selector with that hash, is linked from now on. False:
+ * no memory. */
+bool links_add(struct jit *j, struct jit_code *code, struct point *p,
+               uint32_t hash);
+/* Linked sends of that selector call the code, perhaps through a PIC. */
+void links_note_callee(struct jit_code *code, uint32_t hash);
+/* Unlinks sends: those of a selector, all, or those that call a method's
+ * code; the method cache is the caller's business. */
+void links_drop_selector(struct vm *vm, uint32_t hash);
+void links_drop_all(struct vm *vm);
+void links_drop_code(struct vm *vm, const struct jit_code *code);
+/* There is no code any more. */
+void links_forget(struct jit *j);
 
 /* --- jit_runtime.c --- */
 

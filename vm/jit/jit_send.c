@@ -8,7 +8,7 @@
  * indices in turn; more make it a call of the selector's megamorphic stub,
  * which looks in the method cache. A super send needs no check: it calls the
  * unchecked entry. What a send has met can be read from its target
- * (feedback.c).
+ * (feedback.c). Which sends are linked to what is jit_links.c's business.
  */
 #include "vm/interp_slow.h"
 #include "vm/jit/jit_private.h"
@@ -54,74 +54,10 @@ static uint32_t selector_hash(oop selector)
 
 /* --- unlinking --- */
 
-/* New methods come by the thousand: most of their selectors have no send. */
-static uint8_t *linked_byte(struct jit *j, uint32_t hash)
-{
-    return &j->linked[hash & (LINKED - 1)];
-}
-
-static void unlink_point(struct jit *j, const struct jit_code *c,
-                         struct point *p)
+void send_unlink(struct jit *j, const struct jit_code *c,
+                 const struct point *p)
 {
     set_site(j, c->base + p->native, j->stubs.miss, 0);
-    p->hash = 0;
-}
-
-static void unlink_points(struct jit *j, struct jit_code *c, uint32_t hash)
-{
-    unsigned i;
-
-    for (i = 0; i < c->num_points; i++) {
-        struct point *p = &c->points[i];
-
-        if (p->hash && (!hash || p->hash == hash))
-            unlink_point(j, c, p);
-    }
-}
-
-static bool lies_in(const uint8_t *target, const struct jit_code *c)
-{
-    return target >= c->base && target < c->base + c->bytes;
-}
-
-/* Sends that call the code. */
-static void unlink_target(struct jit *j, const struct jit_code *target)
-{
-    unsigned i, k;
-
-    for (i = 0; i < j->num_codes; i++) {
-        const struct jit_code *c = j->codes[i];
-
-        for (k = 0; k < c->num_points; k++) {
-            struct point *p = &c->points[k];
-
-            if (p->hash &&
-                lies_in(send_site_target(c->base + p->native), target))
-                unlink_point(j, c, p);
-        }
-    }
-}
-
-static bool has_case(const struct jit_code *pic, const struct jit_code *target)
-{
-    unsigned i;
-    uint32_t tag;
-
-    for (i = 0; i < pic->cases; i++)
-        if (lies_in(send_pic_case(pic, i, &tag), target))
-            return true;
-    return false;
-}
-
-void send_unlink_code(struct jit *j, const struct jit_code *code)
-{
-    unsigned i;
-
-    unlink_target(j, code);
-    for (i = 0; i < j->num_codes; i++)
-        if (has_case(j->codes[i], code))
-            unlink_target(j, j->codes[i]);
-    j->stats.unlinks++;
 }
 
 static bool is_array_primitive(struct vm *vm, unsigned special, prim_fn *p)
@@ -157,29 +93,22 @@ bool send_check_arrays(struct vm *vm)
     return false;
 }
 
-static void unlink_sends(struct vm *vm, uint32_t hash)
+void jit_unlink(struct vm *vm)
 {
-    struct jit *j = vm->jit;
-    unsigned i;
-
-    if (!j || !j->num_codes)
+    if (!vm->jit || !vm->jit->num_codes)
         return;
-    if (!hash)
-        tier2_forget_all(vm);
-    if (!send_check_arrays(vm) || (hash && !*linked_byte(j, hash)))
-        return;
-    for (i = 0; i < j->num_codes; i++)
-        if (j->codes[i]->num_points)
-            unlink_points(j, j->codes[i], hash);
-    j->stats.unlinks++;
+    tier2_forget_all(vm);
+    if (send_check_arrays(vm))
+        links_drop_all(vm);
 }
-
-void jit_unlink(struct vm *vm) { unlink_sends(vm, 0); }
 
 void jit_unlink_selector(struct vm *vm, oop selector)
 {
+    if (!vm->jit || !vm->jit->num_codes)
+        return;
     tier2_forget_selector(vm, selector);
-    unlink_sends(vm, selector_hash(selector));
+    if (send_check_arrays(vm))
+        links_drop_selector(vm, selector_hash(selector));
 }
 
 /* --- polymorphic and megamorphic stubs --- */
@@ -345,12 +274,17 @@ static struct jit_code *widen(struct vm *vm, uint8_t *site,
 }
 
 /* The send at `site` met class index `tag`, whose method has `code`. */
-static void link_send(struct vm *vm, uint8_t *site, struct point *p,
-                      oop selector, uint32_t tag, const struct jit_code *code)
+static void link_send(struct vm *vm, uint8_t *site, struct jit_code *caller,
+                      struct point *p, oop selector, uint32_t tag,
+                      struct jit_code *code)
 {
     struct jit *j = vm->jit;
     struct jit_code *now = zone_at(vm, send_site_target(site));
+    uint32_t hash = selector_hash(selector);
 
+    if (!links_add(j, caller, p, hash))
+        return;
+    links_note_callee(code, hash);
     if (p->kind == POINT_SUPER) {
         set_site(j, site, code->entry, 0);
     } else if (!now) {
@@ -368,8 +302,6 @@ static void link_send(struct vm *vm, uint8_t *site, struct point *p,
         if (now->kind == CODE_PIC)
             pic_add(vm, now, tag, code->entry);
     }
-    p->hash = selector_hash(selector);
-    *linked_byte(j, p->hash) = 1;
     j->stats.links++;
 }
 
@@ -450,7 +382,7 @@ uint8_t *jit_miss(struct vm *vm)
         found->code = code->entry;
     if (e.class_index && e.selector == selector && argc == p->argc &&
         (tag == e.class_index || p->kind == POINT_SUPER))
-        link_send(vm, site, p, selector, tag, code);
+        link_send(vm, site, caller, p, selector, tag, code);
     vm->argc = argc;
     return code->entry;
 }

@@ -76,6 +76,7 @@ void jit_destroy(struct vm *vm)
     for (i = 0; i < j->num_codes; i++)
         free_code(j->codes[i]);
     free(j->codes);
+    free(j->links);
     free(j);
     vm->jit = NULL;
 }
@@ -199,7 +200,7 @@ static void forget_tables(struct vm *vm)
     memset(j->block_cache, 0, sizeof j->block_cache);
     memset(j->arithmetic_seen, 0, sizeof j->arithmetic_seen);
     memset(j->in_pools, 0, sizeof j->in_pools);
-    memset(j->linked, 0, sizeof j->linked);
+    links_forget(j);
 }
 
 void jit_flush(struct vm *vm)
@@ -215,7 +216,8 @@ void jit_flush(struct vm *vm)
     vm->reload = true;
     for (i = 0; i < j->num_codes; i++)
         free_code(j->codes[i]);
-    j->num_codes = j->num_optimised = 0;
+    j->num_codes = 0;
+    j->optimised = NULL;
     j->used = j->stubs_end;
     j->epoch++;
     j->stats.flushes++;
@@ -268,7 +270,7 @@ void jit_forget(struct vm *vm, oop method)
         if (c->method != method || c->kind == CODE_MEGAMORPHIC)
             continue;
         zone_hide(vm, c);
-        send_unlink_code(j, c);
+        links_drop_code(vm, c);
         j->stats.forgotten++;
         found = true;
     }

@@ -157,7 +157,8 @@ bool tier2_add(struct vm *vm, struct jit_code *code)
     if (!zone_add(vm, code))
         return false;
     tier2_note_pool(vm, code);
-    vm->jit->num_optimised++;
+    code->next_optimised = vm->jit->optimised;
+    vm->jit->optimised = code;
     return true;
 }
 
@@ -358,12 +359,16 @@ static bool always(struct vm *vm, const struct jit_code *c, oop o)
 /* No frame runs it any more. */
 static void empty_forgotten(struct vm *vm)
 {
-    struct jit *j = vm->jit;
-    unsigned i;
+    struct jit_code **p = &vm->jit->optimised, *c;
 
-    for (i = 0; i < j->num_codes; i++)
-        if (j->codes[i]->optimised && j->codes[i]->forgotten)
-            zone_empty(vm, j->codes[i]);
+    while ((c = *p) != NULL) {
+        if (!c->forgotten) {
+            p = &c->next_optimised;
+            continue;
+        }
+        *p = c->next_optimised;
+        zone_empty(vm, c);
+    }
 }
 
 /* Forgotten code too may still run somewhere. */
@@ -372,16 +377,11 @@ static void forget_where(struct vm *vm,
                                           const struct jit_code *c, oop o),
                          oop o)
 {
-    struct jit *j = vm->jit;
+    struct jit_code *c;
     bool found = false;
-    unsigned i;
 
-    if (!j || !j->num_optimised)
-        return;
-    for (i = 0; i < j->num_codes; i++) {
-        struct jit_code *c = j->codes[i];
-
-        if (!c->optimised || !is_wrong(vm, c, o))
+    for (c = vm->jit->optimised; c; c = c->next_optimised) {
+        if (!is_wrong(vm, c, o))
             continue;
         forget(vm, c);
         found = true;
@@ -405,4 +405,8 @@ void tier2_forget_method(struct vm *vm, oop method)
         forget_where(vm, has_inlined, method);
 }
 
-void tier2_forget_all(struct vm *vm) { forget_where(vm, always, 0); }
+void tier2_forget_all(struct vm *vm)
+{
+    if (vm->jit)
+        forget_where(vm, always, 0);
+}
