@@ -5,7 +5,7 @@
 #include "vm/frame.h"
 #include "vm/jit/deopt.h"
 #include "vm/platform.h"
-#include "vm/prim.h"
+#include "vm/primitives/prim.h"
 
 #include <string.h>
 

@@ -18,7 +18,7 @@
 #include "vm/interp_slow.h"
 #include "vm/jit/jit.h"
 #include "vm/platform.h"
-#include "vm/prim.h"
+#include "vm/primitives/prim.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "vm/heap.h"
+#include "vm/memory/heap.h"
 #include "vm/vm.h"
 
 struct jit;        /* vm/jit */

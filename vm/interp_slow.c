@@ -5,7 +5,7 @@
  */
 #include "vm/interp_slow.h"
 #include "vm/frame.h"
-#include "vm/prim.h"
+#include "vm/primitives/prim.h"
 
 /* --- numbers --- */
 

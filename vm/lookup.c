@@ -8,7 +8,7 @@
 #include "vm/frame.h"
 #include "vm/jit/jit.h"
 #include "vm/platform.h"
-#include "vm/prim.h"
+#include "vm/primitives/prim.h"
 
 #include <string.h>
 

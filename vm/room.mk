@@ -1,7 +1,8 @@
 # The virtual machine as a Linux program: build/aerostat, and the same with
 # the address and undefined-behaviour sanitizers: build/asan/aerostat.
 
-VM_SRC := $(sort $(wildcard vm/*.c))
+VM_ROOMS := vm vm/memory vm/primitives vm/graphics
+VM_SRC := $(sort $(foreach r,$(VM_ROOMS),$(wildcard $(r)/*.c)))
 JIT ?= yes # no: nothing but the interpreter
 ifeq ($(strip $(JIT)),no)
 VM_DEFINES := -DNO_JIT

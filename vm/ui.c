@@ -6,7 +6,7 @@
  * noticed here, as it is typed, so that it works whatever the image is doing.
  */
 #include "vm/ui.h"
-#include "vm/bitblt.h"
+#include "vm/graphics/bitblt.h"
 #include "vm/platform.h"
 
 #include <stdlib.h>

@@ -3,11 +3,11 @@
  * touches every part; the stack dump.
  */
 #include "vm/vm.h"
-#include "vm/bitblt_loops.h"
+#include "vm/graphics/bitblt_loops.h"
 #include "vm/jit/deopt.h"
 #include "vm/jit/jit.h"
 #include "vm/platform.h"
-#include "vm/prim.h"
+#include "vm/primitives/prim.h"
 #include "vm/process.h"
 #include "vm/ui.h"
 

@@ -8,8 +8,8 @@
  * blits [LEVEL]: LEVEL is one of blt_choose_loops's names.
  */
 #include "tests/unit/prim_test.h"
-#include "vm/bitblt.h"
-#include "vm/bitblt_loops.h"
+#include "vm/graphics/bitblt.h"
+#include "vm/graphics/bitblt_loops.h"
 
 #include <pixman.h>
 #include <time.h>

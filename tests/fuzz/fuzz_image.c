@@ -5,7 +5,7 @@
 #define _GNU_SOURCE
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/tiny_image.h"
-#include "vm/heap_private.h"
+#include "vm/memory/heap_private.h"
 
 #include <sys/mman.h>
 

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/tiny_image.h"
-#include "vm/prim.h"
+#include "vm/primitives/prim.h"
 
 static struct vm machine, *const vm = &machine;
 static struct heap *const h = &machine.heap;

@@ -6,8 +6,8 @@
  * warps, which have no model, with all of them on the same operands.
  */
 #include "tests/unit/prim_test.h"
-#include "vm/bitblt.h"
-#include "vm/bitblt_loops.h"
+#include "vm/graphics/bitblt.h"
+#include "vm/graphics/bitblt_loops.h"
 
 enum { MAX_SIDE = 70, BITS_WORDS = 8192, ROUNDS = 10000 };
 

@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/tiny_image.h"
-#include "vm/heap_private.h"
+#include "vm/memory/heap_private.h"
 
 enum { NODES = 3000, ROOTS = 24, MAX_FIELDS = 320 };
 enum kind { FREE, FIXED, ARRAY, WEAK, BYTES, MIXED };

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "tests/unit/plat_stub.h"
-#include "vm/prim.h"
+#include "vm/primitives/prim.h"
 
 static oop weak_root;
 static unsigned moves;

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/tiny_image.h"
-#include "vm/heap_private.h"
+#include "vm/memory/heap_private.h"
 
 static char file_name[64], saved_name[80];
 static const uint64_t limit = 64 << 20;

@@ -13,7 +13,7 @@
 
 #include "tests/unit/plat_stub.h"
 #include "tests/unit/tiny_image.h"
-#include "vm/heap_private.h"
+#include "vm/memory/heap_private.h"
 
 enum { KB = 1 << 10, MB = 1 << 20 };
 static oop list, kept;

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/tiny_image.h"
-#include "vm/heap_private.h"
+#include "vm/memory/heap_private.h"
 
 enum { SIZE = 200000, ARRAYS = 2 };
 static oop arrays[ARRAYS];

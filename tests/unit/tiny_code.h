@@ -18,7 +18,7 @@
 
 #include "tests/unit/tiny_image.h"
 #include "vm/frame.h"
-#include "vm/prim.h"
+#include "vm/primitives/prim.h"
 
 enum { LITERALS = 6, SISTA = 1, V3 = 0 };
 #define CODE(...) (const uint8_t[]){ __VA_ARGS__ }, \

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/tiny_image.h"
-#include "vm/heap_private.h"
+#include "vm/memory/heap_private.h"
 
 enum { ROOTS = 16 };
 static oop roots[ROOTS]; /* 0: none */

@@ -7,8 +7,8 @@
  */
 #pragma once
 
-#include "vm/heap.h"
-#include "vm/image_file.h"
+#include "vm/memory/heap.h"
+#include "vm/memory/image_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>

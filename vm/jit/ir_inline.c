@@ -9,7 +9,7 @@
  */
 #include "vm/interp_slow.h"
 #include "vm/jit/builder.h"
-#include "vm/prim.h"
+#include "vm/primitives/prim.h"
 
 #include <string.h>
 

@@ -7,7 +7,7 @@
  * does the send as it is.
  */
 #include "vm/jit/builder.h"
-#include "vm/prim.h"
+#include "vm/primitives/prim.h"
 
 #include <string.h>
 

@@ -9,7 +9,7 @@
 #include "vm/jit/compiler.h"
 #include "vm/jit/tier2.h"
 #include "vm/platform.h"
-#include "vm/prim.h"
+#include "vm/primitives/prim.h"
 
 #include <stdlib.h>
 #include <string.h>

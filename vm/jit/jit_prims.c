@@ -7,7 +7,7 @@
  * frame when that fails.
  */
 #include "vm/jit/compiler.h"
-#include "vm/prim.h"
+#include "vm/primitives/prim.h"
 
 static struct mem argument(const struct compiler *c, unsigned i)
 {

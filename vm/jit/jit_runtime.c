@@ -8,7 +8,7 @@
 #include "vm/interp_slow.h"
 #include "vm/jit/jit_private.h"
 #include "vm/platform.h"
-#include "vm/prim.h"
+#include "vm/primitives/prim.h"
 
 /* --- transitions --- */
 

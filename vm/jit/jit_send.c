@@ -13,7 +13,7 @@
 #include "vm/interp_slow.h"
 #include "vm/jit/jit_private.h"
 #include "vm/jit/tier2.h"
-#include "vm/prim.h"
+#include "vm/primitives/prim.h"
 
 #include <stdlib.h>
 

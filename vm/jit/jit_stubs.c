@@ -13,7 +13,7 @@
 #include "vm/jit/deopt.h"
 #include "vm/jit/jit_private.h"
 #include "vm/jit/tier2.h"
-#include "vm/prim.h"
+#include "vm/primitives/prim.h"
 
 #define VM(field) AT(RBX, offsetof(struct vm, field))
 #define HEAP(field) AT(RBX, offsetof(struct heap, field))
