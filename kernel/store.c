@@ -555,12 +555,17 @@ static int oldest_header(const char *name)
     return oldest;
 }
 
+/* -EIO: a disk that only says it wrote. */
 static int wipe_header(unsigned index)
 {
     const struct slot none = { 0 };
     int error = write_header(index, &none);
 
-    return error ? error : block_flush(device);
+    if (!error)
+        error = block_flush(device);
+    if (!error)
+        error = read_blocks(FIRST_SLOT + index, 1, block);
+    return error ? error : memcmp(block, &none, sizeof none) ? -EIO : 0;
 }
 
 /* ORDER: each header is gone for good before the next newer one goes, or a

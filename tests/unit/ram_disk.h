@@ -26,6 +26,7 @@ struct ram_disk {
     bool recording;
     int64_t bad_sector; /* reads of it fail; -1: none */
     int writes_left;    /* then writes fail; -1: never */
+    bool forgets;       /* says yes to writes, as worn sticks do */
 };
 
 static int ram_read(struct block_device *d, uint64_t sector, uint32_t count,
@@ -69,6 +70,8 @@ static int ram_write(struct block_device *d, uint64_t sector, uint32_t count,
         return -EIO;
     if (r->writes_left > 0)
         r->writes_left--;
+    if (r->forgets)
+        return 0;
     ram_record(r, sector, count, bytes);
     memcpy(r->bytes + sector * RAM_SECTOR, bytes,
            (uint64_t)count * RAM_SECTOR);

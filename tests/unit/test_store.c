@@ -302,6 +302,19 @@ static void nothing_is_removed_where_nothing_can_be(void **state)
     assert_int_equal(version_of("a", one, 1), 1);
 }
 
+static void a_disk_that_forgets_what_is_written_is_no_hang(void **state)
+{
+    const unsigned two[] = { 2 };
+    const char *why;
+
+    assert_int_equal(save("a", 1, 30000), 0);
+    assert_int_equal(save("a", 2, 30000), 0);
+    disk.forgets = true;
+    assert_int_equal(store_remove("a", &why), -1);
+    assert_string_equal(why, "the disk refuses what is written to it");
+    assert_int_equal(version_of("a", two, 1), 2);
+}
+
 /* Flips one byte of the newest extent that holds `version`. */
 static void damage(unsigned version)
 {
@@ -456,6 +469,7 @@ int main(void)
         TEST(power_cut_at_every_write_of_a_removal),
         TEST(a_removed_image_is_gone_and_its_room_free),
         TEST(nothing_is_removed_where_nothing_can_be),
+        TEST(a_disk_that_forgets_what_is_written_is_no_hang),
         TEST(damaged_states_are_removed_too),
         TEST(a_dropped_save_changes_nothing),
         TEST(a_short_save_is_refused),
