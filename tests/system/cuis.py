@@ -2,6 +2,8 @@
 its windows and menus are always at the same pixels."""
 import time
 
+from pictures import above_task_bar, at_rest, pixel, until
+
 DESKTOP = (40, 100)         # bare background
 MENU_OPEN = (85, 126)       # in the World menu that a click there opens
 OPEN_WORKSPACE = (145, 172)
@@ -15,23 +17,6 @@ CONTENTS = ("s print: x; newLine; nextPutAll: (Workspace allInstances "
 PRINTED = "7\nx := 3 + 4 7 "
 TEXT = ("s nextPutAll: Workspace allInstances anyOne actualContents "
         "asString")
-
-
-def until(condition, what, timeout=60):
-    deadline = time.time() + timeout
-    while not condition():
-        assert time.time() < deadline, what
-        time.sleep(0.1)
-
-
-def pixel(picture, x, y):
-    at = (y * picture[0] + x) * 3
-    return picture[2][at:at + 3]
-
-
-def above_task_bar(picture):
-    width, height, pixels = picture
-    return pixels[:width * (height - 40) * 3]
 
 
 class CuisDesktop:
@@ -57,14 +42,7 @@ class CuisDesktop:
 
     def rest(self):
         """The picture, once two in a row are alike."""
-        last = self.picture()
-        for _ in range(50):
-            time.sleep(0.25)
-            picture = self.picture()
-            if above_task_bar(picture) == above_task_bar(last):
-                break
-            last = picture
-        return last
+        return at_rest(self.picture)
 
     def menu(self, *places):
         for place in (DESKTOP,) + places:

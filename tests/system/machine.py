@@ -13,6 +13,8 @@ import subprocess
 import tempfile
 import time
 
+from pictures import read_ppm
+
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 BUILD = os.path.join(TOP, "build")
@@ -194,6 +196,20 @@ class Machine:
                     expression, got, answer))
             time.sleep(0.2)
 
+    def at_rest(self, expression, timeout=30):
+        """The answer, once it is the same a second later."""
+        deadline = time.time() + timeout
+        got = self.ask(expression)
+        while True:
+            last = got
+            time.sleep(1)
+            got = self.ask(expression)
+            if got == last:
+                return got
+            if time.time() > deadline:
+                raise AssertionError("%s: does not rest, %r, %r" % (
+                    expression, last, got))
+
     # -- keyboard --
 
     def key(self, *names):
@@ -259,6 +275,13 @@ class Machine:
         path = os.path.join(SHOTS, name + ".png")
         self.qmp("screendump", filename=path, format="png")
         return path
+
+    def picture(self):
+        """What is on the screen; the machine goes on saying things."""
+        path = self._path("screen.ppm")
+        self._drain(0)
+        self.qmp("screendump", filename=path)
+        return read_ppm(path)
 
 
 class Stub:

@@ -1,6 +1,5 @@
 """An image to ship: without the primitives for drivers and what needs them, it
 is built, passes the tests that it still has, and starts on the machine."""
-import os
 import subprocess
 
 import pytest

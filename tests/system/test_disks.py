@@ -1,7 +1,6 @@
 """Disks and saving as a person meets them: no place to save yet, a full
 store, several images, quitting, changes that a crash left behind."""
 import hashlib
-import os
 import socket
 import subprocess
 import time
@@ -132,16 +131,6 @@ def accent_pixels(width, height, pixels):
     return count
 
 
-def read_ppm(m, name):
-    path = os.path.join(m.dir, name)
-    m.qmp("screendump", filename=path)
-    with open(path, "rb") as f:
-        data = f.read()
-    kind, size, depth, pixels = data.split(b"\n", 3)
-    width, height = map(int, size.split())
-    return width, height, pixels
-
-
 def test_the_bar_moves_while_a_save_writes(tmp_path):
     disk = disk_copy("blank-disk.img", tmp_path / "disk.img")
     slow = ["-drive", "file=%s,format=raw,if=none,id=d,"
@@ -155,8 +144,7 @@ def test_the_bar_moves_while_a_save_writes(tmp_path):
         deadline = time.time() + 60
         while b"saved /" not in m.log[start:] and time.time() < deadline:
             m._drain(0.1)
-            shot = read_ppm(m, "bar.ppm")
-            seen.append(accent_pixels(*shot))
+            seen.append(accent_pixels(*m.picture()))
             if len(seen) == 12:
                 m.screenshot("disks-bar")
         rising = sorted(set(seen))

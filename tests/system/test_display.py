@@ -34,10 +34,10 @@ def shows(m, width, height, name):
     """The desktop has that size, and so has what is on the glass."""
     m.until("World bounds extent", "%d@%d" % (width, height))
     m.size = width, height
-    time.sleep(0.5)
-    path = m.screenshot("display-" + name)
-    assert size_of(path) == (width, height)
-    return path
+    deadline = time.time() + 10
+    while size_of(m.screenshot("display-" + name)) != m.size:
+        assert time.time() < deadline, "the glass has another size"
+        time.sleep(0.1)
 
 
 def choose_size(m, text):
@@ -103,7 +103,7 @@ def test_the_size_is_chosen_from_the_menu(vga):
         choose_size(m, "800 x 600")
         shows(m, 800, 600, "menu-%s-small" % vga)
         # What was beyond the edge can be reached.
-        assert m.ask("World workArea containsRect: %s bounds" % w) == "true"
+        m.until("World workArea containsRect: %s bounds" % w, "true")
         m.click(*centre(m, w + " codePane"))
         m.type(" ok")
         m.until("%s codePane string includesSubstring: ' ok'" % w, "true")
@@ -138,9 +138,8 @@ def test_the_size_changes_while_a_window_is_dragged(args):
         m.move_to(400, 300)
         m.button("left", False)
         shows(m, 800, 600, "drag-" + args[1][:3])
-        assert m.ask("(World windows occurrencesOf: %s)" % w) == "1"
-        assert m.ask("World bounds containsPoint: %s titleBar center"
-                     % w) == "true"
+        m.until("(World windows occurrencesOf: %s)" % w, "1")
+        m.until("World bounds containsPoint: %s titleBar center" % w, "true")
         m.click(*point(m, w + " titleBar center"))
         m.type("1+2")
         m.until(w + " codePane string", "'1+2'")
@@ -161,7 +160,7 @@ def test_a_saved_image_resumes_on_what_screen_there_is(tmp_path):
     with desktop("resumed", *saved, line="mode=1024x768", vga="std") as m:
         shows(m, 1024, 768, "resumed")
         w = window(m, "Workspace")
-        assert m.ask("World workArea containsRect: %s bounds" % w) == "true"
+        m.until("World workArea containsRect: %s bounds" % w, "true")
         assert m.ask("Theme scalePercent") == "125"
 
 
@@ -224,8 +223,7 @@ def test_the_desktop_follows_the_hosts_window(device, tmp_path):
         for width, height in (1000, 700), (640, 480), (1601, 901):
             viewer.resize(width, height)
             shows(m, width, height, "window-%s-%d" % (device, width))
-            assert m.ask("World workArea containsRect: %s bounds"
-                         % w) == "true"
+            m.until("World workArea containsRect: %s bounds" % w, "true")
         choose_size(m, "1024 x 768")  # the user's word counts, until the
         shows(m, 1024, 768, "window-chosen")
         viewer.resize(900, 650)       # window is pulled again

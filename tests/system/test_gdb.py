@@ -3,7 +3,6 @@ kernel behind QEMU's stub."""
 import os
 import shutil
 import subprocess
-import time
 
 import pytest
 
@@ -67,8 +66,9 @@ def test_the_kernel_behind_qemus_stub(tmp_path):
         m.prompt()
         # A loop of sends: the bytecode loop itself is stopped.
         m.serial.sendall(b"[:x | [x foo: 1] on: Error do: [:e | "
-                         b"[e selector] repeat]] value: 3\n")
-        time.sleep(2)
+                         b"ConsoleStream stdout nextPutAll: 'begun'; lf; "
+                         b"flush. [e selector] repeat]] value: 3\n")
+        m.expect(r"begun\r?$")
         output = gdb([os.path.join(BUILD, "metal", "kernel.debug")],
                      "source vm/gdb.py", "target remote " + stub, "st-stack",
                      "st-processes", "disconnect")

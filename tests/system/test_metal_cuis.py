@@ -8,9 +8,9 @@ import pytest
 
 from conftest import built, disk_copy
 from cuis import (CONTENTS, MENU_OPEN, MENU_SAVE, OPEN_WORKSPACE, PRINTED,
-                  TEXT, CuisDesktop, until)
+                  TEXT, CuisDesktop)
 from machine import Machine
-from window import read_ppm
+from pictures import until
 
 # Where iso/mkdisk.sh puts them.
 VOLUME = "@@1M"
@@ -27,12 +27,6 @@ class CuisMachine(CuisDesktop, Machine):
             (["-initrd", str(image), "-append",
               "image=" + os.path.basename(image)[:-len(".image")]]
              if image else []), name=name)
-
-    def picture(self):
-        path = self._path("screen.ppm")
-        self._drain(0)
-        self.qmp("screendump", filename=path)
-        return read_ppm(path)
 
     def file(self, name):
         """A file of the volume, '' while there is none."""

@@ -114,7 +114,8 @@ def test_the_interrupt_key_stops_a_loop_in_cuis(cuis):
     (directory / "script.st").write_text(
         WATCHED.replace("Space is low", "User Interrupt") % "" +
         "[true] whileTrue")
-    (directory / "events").write_text("wait 3000\nkey alt+.\n")
+    # Again and again: nobody tells when the loop has begun.
+    (directory / "events").write_text("wait 3000\nkey alt+.\n" * 10)
     run = hosted("--events", "events", cuis, "-s", "script.st",
                  cwd=directory, timeout=60)
     assert run.returncode == 0, run.stderr

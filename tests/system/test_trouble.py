@@ -10,6 +10,7 @@ import pytest
 from conftest import disk_copy
 from desktop import started
 from machine import BUILD, Machine, pvh
+from pictures import at_rest, unlike, until
 
 IMAGE = os.path.join(BUILD, "aerostat.image")
 F12, PAGE = "f12", "pgup"
@@ -17,11 +18,6 @@ F12, PAGE = "f12", "pgup"
 
 def desktop(name, args=None):
     return started(Machine(args or pvh(IMAGE, stays=True), name=name))
-
-
-def same(one, other):
-    with open(one, "rb") as a, open(other, "rb") as b:
-        return a.read() == b.read()
 
 
 def panic(m):
@@ -155,12 +151,11 @@ def test_the_log_outlives_a_power_off(tmp_path):
 
 def test_the_log_on_a_key():
     with desktop("log-key") as m:
-        m.ask("(Delay forMilliseconds: 1500) wait")
-        before = m.screenshot("log-key-before")
+        desk = at_rest(m.picture)
         m.key(F12)
-        m.ask("(Delay forMilliseconds: 300) wait")
-        log = m.screenshot("log-key-log")
-        assert not same(before, log)
+        until(lambda: unlike(desk, m.picture()), "no log")
+        log = m.picture()
+        m.screenshot("log-key-log")
         m.ask("1 to: 60 do: [:i | Transcript show: i printString; cr]. "
               "Transcript flush. (Delay forMilliseconds: 300) wait")
         # the desktop draws behind it, keys do not reach it
@@ -173,8 +168,8 @@ def test_the_log_on_a_key():
             == "''"
         m.screenshot("log-key-page")
         m.key(F12)
-        m.ask("(Delay forMilliseconds: 500) wait")
-        assert not same(before, m.screenshot("log-key-after"))
+        until(lambda: unlike(log, m.picture()), "no desktop")
+        m.screenshot("log-key-after")
         m.ask("WorldMorph current defer: [(World windowNamed: 'Workspace') "
               "closeNow]")
         m.key("x")

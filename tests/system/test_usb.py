@@ -109,10 +109,7 @@ def test_a_key_held_down_repeats():
         m.hold("a", True)
         m.until(w + " codePane string size > 5", "true")
         m.hold("a", False)
-        time.sleep(0.3)
-        size = m.ask(w + " codePane string size")
-        time.sleep(1)
-        assert m.ask(w + " codePane string size") == size
+        m.at_rest(w + " codePane string size")
 
 
 def test_a_keyboard_is_plugged_in_and_out():

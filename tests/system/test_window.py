@@ -6,7 +6,8 @@ import pytest
 
 import window
 from cuis import (CONTENTS, MENU_OPEN, MENU_SAVE, OPEN_WORKSPACE, PRINTED,
-                  TEXT, CuisDesktop, pixel, until)
+                  TEXT, CuisDesktop)
+from pictures import at_rest, pixel, until
 from window import Window
 
 pytestmark = pytest.mark.skipif(
@@ -19,12 +20,12 @@ def test_a_click_before_any_motion_arrives_where_the_pointer_is(image):
     with Window(image, size=(1400, 1000), pointer=pointer) as w:
         until(lambda: any(w.picture()[2][:30]), "no desktop")
         time.sleep(1)  # the first page comes after the first picture
+        at_rest(w.picture)
         w.key("alt+w")
-        time.sleep(0.5)
-        before = w.picture()
+        before = at_rest(w.picture)
         w.x("click", 1)
         until(lambda: changed(before, w.picture()), "nothing opened")
-        time.sleep(0.5)
+        at_rest(w.picture)
         left, top, right, bottom = changed(before, w.picture("window-click"))
         x, y = pointer[0] - w.left, pointer[1] - w.top
         assert left <= x + 20 and x - 20 <= right

@@ -9,6 +9,7 @@ import subprocess
 import time
 
 from machine import BUILD, SHOTS
+from pictures import read_ppm
 
 
 def missing():
@@ -123,19 +124,3 @@ class Window:
             assert self.vm.poll() is None, self.said()
             time.sleep(0.05)
         raise AssertionError("no picture:\n" + self.said())
-
-
-def read_ppm(path):
-    """A whole picture, or None: it is not all there yet."""
-    try:
-        with open(path, "rb") as f:
-            data = f.read()
-    except FileNotFoundError:
-        return None
-    found = re.match(rb"P6\n(\d+) (\d+)\n255\n", data)
-    if not found:
-        return None
-    width, height = int(found.group(1)), int(found.group(2))
-    pixels = data[found.end():]
-    return (width, height, pixels) if len(pixels) == width * height * 3 \
-        else None
