@@ -3,7 +3,7 @@
  *
  * A transport embeds struct scsi_disk, fills in `run`, `link`, `lun` and the
  * bounce buffer, and calls scsi_open. Reading answers is pure:
- * tests/unit/test_scsi.c.
+ * tests/unit/test_usb.c.
  */
 #pragma once
 

@@ -40,7 +40,7 @@ enum format {
     FMT_CODE = 24,
 };
 
-/* Class indices that the VM knows by number; classes.def documents them. */
+/* Class indices that the VM knows by number: those of every Spur image. */
 enum class_index {
     CLS_FREE = 0,
     CLS_SMALL_INTEGER = 1,

@@ -1,6 +1,6 @@
 /*
  * hid_report.h - HID report descriptors, and values out of reports. Pure:
- * bytes of any kind give a sound answer; tests/unit/test_usb_hid.c,
+ * bytes of any kind give a sound answer; tests/unit/test_usb.c,
  * tests/fuzz/fuzz_usb.c.
  *
  * Usages are written as the standard's pages and numbers: page << 16 | id.

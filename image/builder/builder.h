@@ -259,7 +259,6 @@ int heap_write(const char *path, oop_t specials); /* 0, or -1 and errno */
 /* --- the image (values.c, layout.c, system.c) --- */
 
 struct klass *need_class(const char *name); /* exits if there is none */
-oop_t oop_of_lit(struct lit *l);
 oop_t oop_of_symbol(const char *name);
 oop_t oop_of_string(const char *text, size_t size); /* UTF-8 */
 oop_t oop_of_binding(struct binding *b);

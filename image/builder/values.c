@@ -201,6 +201,8 @@ static oop_t oop_of_scaled(const struct lit *l)
 
 /* --- literals --- */
 
+static oop_t oop_of_lit(struct lit *l);
+
 static oop_t oop_of_items(struct lit *l)
 {
     oop_t *items = xalloc(l->items.n * sizeof *items);
@@ -221,7 +223,7 @@ static oop_t oop_of_byte_items(struct lit *l)
     return obj_bytes(need_class("ByteArray")->index, 16, data, l->items.n);
 }
 
-oop_t oop_of_lit(struct lit *l)
+static oop_t oop_of_lit(struct lit *l)
 {
     switch (l->kind) {
     case L_NIL: return oop_nil;

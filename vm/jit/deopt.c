@@ -362,7 +362,10 @@ static bool lay_out_top(struct vm *vm, oop *low)
     return true;
 }
 
-bool deopt_top(struct vm *vm) { return lay_out_top(vm, vm->page->limit); }
+static bool deopt_top(struct vm *vm)
+{
+    return lay_out_top(vm, vm->page->limit);
+}
 
 bool deopt_for_switch(struct vm *vm)
 {

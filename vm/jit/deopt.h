@@ -116,7 +116,6 @@ static inline oop deopt_contexts(struct vm *vm, oop *fp, const uint8_t *pc,
 {
     return 0;
 }
-static inline bool deopt_top(struct vm *vm) { return false; }
 static inline bool deopt_for_switch(struct vm *vm) { return false; }
 static inline bool deopt_for_move(struct vm *vm) { return true; }
 static inline bool deopt_all(struct vm *vm) { return true; }
@@ -135,10 +134,9 @@ static inline bool deopt_is_sound(const struct vm *vm, const oop *fp,
  * whose sender is not set; 0: no memory, nothing changed. */
 oop deopt_contexts(struct vm *vm, oop *fp, const uint8_t *pc,
                    const oop *end, oop *innermost);
-/* The top frame, which is optimised, becomes interpreted ones in its place.
- * False: no memory, or no room on the page; nothing changed. */
-bool deopt_top(struct vm *vm);
-/* A process switch leaves the top frame, which is optimised: the same. */
+/* A process switch leaves the top frame, which is optimised: it becomes
+ * interpreted ones in its place. False: no memory, or no room on the page;
+ * nothing changed. */
 bool deopt_for_switch(struct vm *vm);
 /* The same of the top frame and its caller, if they are optimised: the top
  * one leaves the page. */
