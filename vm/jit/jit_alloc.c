@@ -193,11 +193,22 @@ static void load_context(struct compiler *c, struct label *no)
     asm_bind(a, &married);
 }
 
+/* The copied values of the closure in rax, whose first is slot `first`. */
+static void pop_copied(struct compiler *c, uint32_t first, uint32_t n)
+{
+    uint32_t i;
+
+    for (i = n; i-- > 0;)
+        asm_pop_mem(&c->a, slot_of(RAX, first + i));
+    c->depth -= (int)n;
+    c->spilled -= (int)n;
+}
+
 /* A full block with its receiver from the frame. False: not so simple. */
 bool compile_full_block(struct compiler *c, struct slow *s)
 {
     struct assembler *a = &c->a;
-    uint32_t copied = c->op.n & 63, i, n = FULL_CLOSURE_COPIED + copied;
+    uint32_t copied = c->op.n & 63, n = FULL_CLOSURE_COPIED + copied;
     oop block = heap_follow(code_literal(c->method, c->op.index));
     uint64_t h = new_header(CLS_FULL_BLOCK_CLOSURE, FMT_FIXED_AND_INDEXED, n);
 
@@ -217,10 +228,7 @@ bool compile_full_block(struct compiler *c, struct slow *s)
     asm_store_imm(a, slot_of(RAX, CLOSURE_NUM_ARGS),
                   (int32_t)int_oop(code_num_args(block)));
     asm_store(a, slot_of(RAX, FULL_CLOSURE_RECEIVER), load_self(c));
-    for (i = copied; i-- > 0;)
-        asm_pop_mem(a, slot_of(RAX, FULL_CLOSURE_COPIED + i));
-    c->depth -= (int)copied;
-    c->spilled -= (int)copied;
+    pop_copied(c, FULL_CLOSURE_COPIED, copied);
     return true;
 }
 
@@ -228,7 +236,7 @@ bool compile_full_block(struct compiler *c, struct slow *s)
 bool compile_block(struct compiler *c, struct slow *s)
 {
     struct assembler *a = &c->a;
-    uint32_t copied = c->op.n, n = CLOSURE_COPIED + copied, i;
+    uint32_t copied = c->op.n, n = CLOSURE_COPIED + copied;
 
     spill(c, 0);
     s->result = RAX;
@@ -241,10 +249,7 @@ bool compile_block(struct compiler *c, struct slow *s)
                   (int32_t)int_oop(s->at + 1));
     asm_store_imm(a, slot_of(RAX, CLOSURE_NUM_ARGS),
                   (int32_t)int_oop(c->op.args));
-    for (i = copied; i-- > 0;)
-        asm_pop_mem(a, slot_of(RAX, CLOSURE_COPIED + i));
-    c->depth -= (int)copied;
-    c->spilled -= (int)copied;
+    pop_copied(c, CLOSURE_COPIED, copied);
     return true;
 }
 

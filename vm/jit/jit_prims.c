@@ -78,20 +78,24 @@ static void index_and_shape(struct compiler *c, struct label *no)
     load_format(a);
 }
 
-/* Bytes in use into rdi; the format must be one of bytes. */
-static void check_byte_index(struct compiler *c, struct label *no)
+/* Slots in `n` become bytes in use; the format in esi, which is spoiled, must
+ * be one of bytes. */
+static void count_bytes(struct assembler *a, enum reg n, struct label *no)
 {
-    struct assembler *a = &c->a;
-
     asm_alu_imm32(a, CMP, RSI, FMT_BYTES);
     asm_jcc(a, IF_BELOW, no);
     asm_alu_imm32(a, CMP, RSI, FMT_CODE);
     asm_jcc(a, IF_NOT_BELOW, no);
     asm_alu_imm32(a, AND, RSI, 7);
-    asm_shift(a, SHL, RDI, 3);
-    asm_alu(a, SUB, RDI, RSI);
-    asm_alu(a, CMP, RCX, RDI);
-    asm_jcc(a, IF_NOT_BELOW, no);
+    asm_shift(a, SHL, n, 3);
+    asm_alu(a, SUB, n, RSI);
+}
+
+static void check_byte_index(struct compiler *c, struct label *no)
+{
+    count_bytes(&c->a, RDI, no);
+    asm_alu(&c->a, CMP, RCX, RDI);
+    asm_jcc(&c->a, IF_NOT_BELOW, no);
 }
 
 static void refuse_read_only(struct compiler *c, struct label *no)
@@ -220,13 +224,7 @@ static void prim_code_size(struct compiler *c, struct label *no)
     load_format(a);
     asm_alu_imm32(a, CMP, RSI, FMT_ARRAY);
     asm_jcc(a, IF_EQUAL, &tag);
-    asm_alu_imm32(a, CMP, RSI, FMT_BYTES);
-    asm_jcc(a, IF_BELOW, no);
-    asm_alu_imm32(a, CMP, RSI, FMT_CODE);
-    asm_jcc(a, IF_NOT_BELOW, no);
-    asm_alu_imm32(a, AND, RSI, 7);
-    asm_shift(a, SHL, RAX, 3);
-    asm_alu(a, SUB, RAX, RSI);
+    count_bytes(a, RAX, no);
     asm_bind(a, &tag);
     asm_shift(a, SHL, RAX, 3);
     asm_alu_imm(a, OR, RAX, TAG_INTEGER);

@@ -343,19 +343,19 @@ static void refuse_zero_divisor(struct assembler *a, struct label *refuse)
     asm_jcc(a, IF_EQUAL, refuse);
 }
 
-static void answer_comparison(struct assembler *a, int special)
+static void answer_comparison(struct assembler *a, enum special special)
 {
     struct label no = LABEL_INIT, yes = LABEL_INIT;
-    bool swapped = special == 2 || special == 4; /* x < y is y > x */
+    bool swapped = special == LESS || special == LESS_EQUAL; /* y > x */
 
     asm_compare_doubles(a, swapped ? 1 : 0, swapped ? 0 : 1);
-    if (special <= 3) {
+    if (special == LESS || special == GREATER) {
         asm_jcc(a, IF_NOT_ABOVE, &no);
-    } else if (special <= 5) {
+    } else if (special == LESS_EQUAL || special == GREATER_EQUAL) {
         asm_jcc(a, IF_BELOW, &no);
-    } else {
-        asm_jcc(a, IF_PARITY, special == 6 ? &no : &yes);
-        asm_jcc(a, special == 6 ? IF_NOT_EQUAL : IF_EQUAL, &no);
+    } else { /* of a NaN: parity */
+        asm_jcc(a, IF_PARITY, special == EQUAL ? &no : &yes);
+        asm_jcc(a, special == EQUAL ? IF_NOT_EQUAL : IF_EQUAL, &no);
     }
     asm_bind(a, &yes);
     asm_load(a, R10, HEAP(true_));
@@ -365,11 +365,10 @@ static void answer_comparison(struct assembler *a, int special)
     asm_ret(a, 0);
 }
 
-/* `special` is the special selector's number: + - < > <= >= = ~= * /. */
-static uint8_t *float_operation(struct assembler *a, int special)
+static uint8_t *float_operation(struct assembler *a, enum special special)
 {
-    static const enum sse operation[10] = {
-        [0] = ADDSD, [1] = SUBSD, [8] = MULSD, [9] = DIVSD,
+    static const enum sse operation[DIVIDE + 1] = {
+        [PLUS] = ADDSD, [MINUS] = SUBSD, [TIMES] = MULSD, [DIVIDE] = DIVSD,
     };
     struct label refuse = LABEL_INIT, rebase = LABEL_INIT, go = LABEL_INIT;
     uint8_t *start = here(a);
@@ -381,7 +380,7 @@ static uint8_t *float_operation(struct assembler *a, int special)
     asm_bind(a, &go);
     number_to_xmm(a, 0, R10, R11, &rebase, &refuse);
     number_to_xmm(a, 1, R11, R10, &rebase, &refuse);
-    if (special == 9)
+    if (special == DIVIDE)
         refuse_zero_divisor(a, &refuse);
     if (operation[special]) {
         asm_sse(a, operation[special], 0, 1);
@@ -612,11 +611,11 @@ void stubs_make(struct vm *vm, struct assembler *a)
     s->new_filled = LEAF(runtime_new_filled, 2, true);
     s->new_nils = LEAF(runtime_new_nils, 1, true);
     s->widow = LEAF(runtime_widow, 1, false);
-    for (i = 0; i < 10; i++)
-        s->arithmetic[i] = float_operation(a, i);
-    s->arithmetic[10] = division(a, true);
-    s->arithmetic[12] = bit_shift(a);
-    s->arithmetic[13] = division(a, false);
+    for (i = PLUS; i <= DIVIDE; i++)
+        s->arithmetic[i] = float_operation(a, (enum special)i);
+    s->arithmetic[MODULO] = division(a, true);
+    s->arithmetic[BIT_SHIFT] = bit_shift(a);
+    s->arithmetic[QUOTIENT] = division(a, false);
     here(a);
 }
 
