@@ -63,7 +63,7 @@ struct body {
     struct body *next;
     oop method;
     uint32_t start;            /* of an embedded block; else 0 */
-    unsigned num_temps;
+    unsigned num_temps, depth; /* at most, before any bytecode */
     uint32_t from, limit;
     struct place *places;      /* by offset */
     struct op *ops;            /* by offset behind `from`, where reached */
@@ -86,6 +86,11 @@ struct scope {
     struct edge *exits;        /* what is returned */
 };
 
+/* What an environment of the scope may hold: a bytecode pushes one. */
+static inline unsigned scope_room(const struct scope *s)
+{
+    return s->num_temps + s->body->depth + 2;
+}
 static inline bool is_reached(const struct scope *s, uint32_t at)
 {
     return s->body->places[at].depth >= 0;

@@ -41,12 +41,49 @@ struct ir_chunk {
     _Alignas(16) uint8_t bytes[];
 };
 
+/* Fresh memory costs more than what is done in it: some is kept for the next
+ * graph. */
+enum { CHUNK = 64 << 10, SPARE_CHUNKS = 8 };
+
+static struct ir_chunk *take_spare(struct jit *j)
+{
+    struct ir_chunk *c = j->spare_chunks;
+
+    if (c) {
+        j->spare_chunks = c->next;
+        j->num_spare_chunks--;
+    }
+    return c;
+}
+
+static void give_back(struct jit *j, struct ir_chunk *c)
+{
+    if (!j || c->size != CHUNK || j->num_spare_chunks == SPARE_CHUNKS) {
+        free(c);
+        return;
+    }
+    c->next = j->spare_chunks;
+    j->spare_chunks = c;
+    j->num_spare_chunks++;
+}
+
+void ir_free_spare(struct jit *j)
+{
+    struct ir_chunk *c;
+
+    while ((c = take_spare(j)) != NULL)
+        free(c);
+}
+
 static struct ir_chunk *new_chunk(struct ir_graph *g, size_t bytes)
 {
-    enum { CHUNK = 64 << 10 };
     size_t size = bytes > CHUNK ? bytes : CHUNK;
-    struct ir_chunk *c = malloc(sizeof *c + size);
+    struct ir_chunk *c = NULL;
 
+    if (size == CHUNK && g->vm->jit)
+        c = take_spare(g->vm->jit);
+    if (!c)
+        c = malloc(sizeof *c + size);
     if (!c)
         return NULL;
     c->size = size;
@@ -77,7 +114,7 @@ void *ir_take(struct ir_graph *g, size_t bytes)
 static bool make_room(struct ir_graph *g, void *array, unsigned used,
                       unsigned *room, size_t element)
 {
-    unsigned more = *room ? 2 * *room : 16;
+    unsigned more = *room ? 2 * *room : 4;
     void *p, *old;
 
     if (used < *room)
@@ -127,7 +164,7 @@ void ir_free_graph(struct ir_graph *g)
 
     for (c = g->chunks; c; c = next) {
         next = c->next;
-        free(c);
+        give_back(g->vm->jit, c);
     }
     free(g);
 }
@@ -216,10 +253,12 @@ struct ir_node *ir_add(struct ir_graph *g, struct ir_block *b, enum ir_op op,
     n->type = ir_infos[op].type;
     n->reg = -1;
     n->slot = -1;
-    for (i = 0; i < num_inputs; i++)
-        ir_add_input(g, n, inputs[i]);
+    n->inputs = num_inputs ? ir_take(g, num_inputs * sizeof *inputs) : NULL;
     if (g->failed)
         return spare(g);
+    for (i = 0; i < num_inputs; i++)
+        n->inputs[i] = inputs[i];
+    n->num_inputs = n->room = (uint8_t)num_inputs;
     n->id = (uint16_t)g->num_nodes;
     g->nodes[g->num_nodes++] = n;
     if (b)

@@ -157,6 +157,8 @@ enum { IR_MAX_NODES = 6000, IR_MAX_INPUTS = 20, IR_MAX_DEPTH = 8 };
 
 struct ir_graph *ir_new_graph(struct vm *vm, oop method);
 void ir_free_graph(struct ir_graph *g);
+/* Memory that was kept for the next graph. */
+void ir_free_spare(struct jit *j);
 /* Zeroed, freed with the graph; NULL and g->failed: no memory. */
 void *ir_take(struct ir_graph *g, size_t bytes);
 struct ir_block *ir_new_block(struct ir_graph *g); /* never NULL */

@@ -443,6 +443,8 @@ static bool decode(struct body *body)
             continue;
         *op = jit_decode(body->method, at);
         body->places[at].depth -= (int16_t)temps;
+        if (body->places[at].depth > (int)body->depth)
+            body->depth = (unsigned)body->places[at].depth;
         if (op->kind == OP_PUSH_CONTEXT || op->kind == OP_PUSH_PROCESS ||
             (temps && body->places[at].depth < op_pops(op)))
             return false;
@@ -540,11 +542,10 @@ static void fill_environment(struct builder *b)
     struct scope *s = b->scope;
     uint32_t at = b->g->entered_at;
     unsigned depth = at ? (unsigned)s->body->places[at].depth : 0, i;
-    unsigned room = s->num_temps + MAX_DEPTH + 2;
 
     b->block = b->g->entry;
     b->env.depth = depth;
-    b->env.values = ir_take(b->g, room * sizeof *b->env.values);
+    b->env.values = ir_take(b->g, scope_room(s) * sizeof *b->env.values);
     for (i = 0; i < s->num_temps + depth && !b->g->failed; i++)
         b->env.values[i] = first_value(b, i);
 }

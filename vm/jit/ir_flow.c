@@ -15,7 +15,7 @@
 /* Objects that matter at some place: those which values refer to. */
 struct reach {
     struct builder *b;
-    struct ir_object items[MAX_OBJECTS];
+    struct ir_object *items; /* room for MAX_OBJECTS */
     unsigned count;
     /* the fields of an object that is met first; NULL: nothing knows it */
     void (*fields)(struct reach *r, struct ir_object *o);
@@ -97,7 +97,8 @@ static void current_fields(struct reach *r, struct ir_object *o)
 struct ir_state *state_at(struct builder *b, uint32_t bytecode,
                           unsigned dropped)
 {
-    struct reach r = { .b = b, .fields = current_fields };
+    struct ir_object items[MAX_OBJECTS];
+    struct reach r = { .b = b, .items = items, .fields = current_fields };
     struct scope *s = b->scope;
     struct ir_state *state = ir_take(b->g, sizeof *state);
     unsigned n = s->num_temps + b->env.depth - dropped;
@@ -137,7 +138,7 @@ struct ir_block *new_block(struct builder *b, bool is_cold)
 
 void copy_env(struct builder *b, struct env *to, const struct env *from)
 {
-    unsigned room = b->scope->num_temps + MAX_DEPTH + 2;
+    unsigned room = scope_room(b->scope);
 
     *to = *from;
     to->values = ir_take(b->g, room * sizeof *to->values);
@@ -302,8 +303,9 @@ static void merge_objects(struct builder *b, struct ir_block *to,
                           struct edge *edges, bool is_loop,
                           struct ir_node *value)
 {
-    struct reach r = { .b = b, .fields = merged_fields, .edges = edges,
-                       .to = to, .is_loop = is_loop };
+    struct ir_object items[MAX_OBJECTS];
+    struct reach r = { .b = b, .items = items, .fields = merged_fields,
+                       .edges = edges, .to = to, .is_loop = is_loop };
 
     reach(&r, value);
     reach_scope(&r);

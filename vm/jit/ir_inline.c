@@ -169,7 +169,7 @@ static void fill_values(struct builder *b, const struct scope *s,
     unsigned first = s->start ? CLOSURE_COPIED : FULL_CLOSURE_COPIED, i;
     unsigned copied = closure ? closure->num_fields - first : 0;
     struct ir_node **values =
-        ir_take(b->g, (s->num_temps + MAX_DEPTH + 2) * sizeof *values);
+        ir_take(b->g, scope_room(s) * sizeof *values);
 
     if (!values)
         return;

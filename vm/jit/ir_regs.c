@@ -727,8 +727,9 @@ void regs_goto(struct emitter *e, struct ir_block *to)
 {
     struct block_info *info = &e->blocks[to->id];
     unsigned k = predecessor_number(e->block, to);
-    struct moves m = { .n = 0 };
+    struct moves m; /* large: the rest is filled as it is used */
 
+    m.n = 0;
     if (to->num_predecessors == 1) {
         regs_branch(e, to);
         return;

@@ -150,6 +150,8 @@ struct jit {
     unsigned num_links, links_room;
     uint32_t free_links, link_lists[LINK_LISTS]; /* by selector */
     struct jit_code *optimised; /* pieces of the second tier that may run */
+    struct ir_chunk *spare_chunks; /* ir.c */
+    unsigned num_spare_chunks;
     bool array_access_inlined; /* code counts on Array's at: and at:put: */
     uint64_t epoch;          /* counts flushes */
     int64_t credit;          /* tier2.c: for compiling */

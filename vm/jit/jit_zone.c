@@ -9,6 +9,7 @@
  * no notice of machine code: if it refers to something dead, it goes.
  */
 #include "vm/jit/deopt.h"
+#include "vm/jit/ir.h"
 #include "vm/jit/jit_private.h"
 #include "vm/jit/tier2.h"
 #include "vm/platform.h"
@@ -75,6 +76,7 @@ void jit_destroy(struct vm *vm)
         return;
     for (i = 0; i < j->num_codes; i++)
         free_code(j->codes[i]);
+    ir_free_spare(j);
     free(j->codes);
     free(j->links);
     free(j);
