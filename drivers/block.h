@@ -75,6 +75,16 @@ int block_write(struct block_device *d, uint64_t sector, uint32_t count,
                 const void *bytes);
 int block_flush(struct block_device *d);
 
+static inline uint32_t block_bytes(const struct block_piece *pieces,
+                                   unsigned n)
+{
+    uint32_t bytes = 0;
+
+    while (n--)
+        bytes += pieces[n].bytes;
+    return bytes;
+}
+
 /* For block_ops: callers may hand in memory that no device could be told
  * about. */
 int block_read_dma(struct block_device *d, uint64_t sector, uint32_t count,

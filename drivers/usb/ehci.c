@@ -158,8 +158,7 @@ static void interrupt(void *arg)
 
     if (x->dead || status == UINT32_MAX)
         return;
-    x->operational[EHCI_STS] =
-        status & (STS_TRANSFER | STS_ERROR | STS_PORT | STS_HOST_ERROR);
+    x->operational[EHCI_STS] = status & STS_INTERRUPTS;
     ehci_poll(x);
     if (status & STS_PORT)
         serve_ports(x);
@@ -211,7 +210,7 @@ static int run(struct ehci *x, struct pci_device *dev, bool switched_power)
     op[EHCI_SEGMENT] = 0; /* everything is below 4 GiB */
     op[EHCI_PERIODIC] = (uint32_t)x->frames.phys;
     op[EHCI_ASYNC] = (uint32_t)x->heads.phys;
-    op[EHCI_INTR] = STS_TRANSFER | STS_ERROR | STS_PORT | STS_HOST_ERROR;
+    op[EHCI_INTR] = STS_INTERRUPTS;
     op[EHCI_CMD] = CMD_RUN | CMD_PERIODIC | CMD_ASYNC |
                   CMD_EVERY_MICROFRAME;
     if (usb_wait_bits(op + EHCI_STS, STS_HALTED, 0, 100000))
@@ -263,6 +262,8 @@ static int probe(struct pci_device *dev)
     memset(x, 0, sizeof *x);
     snprintf(x->name, sizeof x->name, "ehci%u", controller_count);
     usb_controller_init(&x->controller, x->name, &ehci_ops, &root_ops, x);
+    x->controller.most_pieces = EHCI_PAGES;
+    x->controller.reach = UINT32_MAX;
     error = set_up(x, dev);
     if (error)
         return error;

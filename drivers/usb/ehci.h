@@ -7,7 +7,11 @@
 
 #include "drivers/usb/usb.h"
 
-enum { EHCI_PIPES = 64, EHCI_TDS = 16, EHCI_ADDRESSES = 128 };
+enum {
+    EHCI_PIPES = 64, EHCI_TDS = 16, EHCI_ADDRESSES = 128,
+    TD_PAGES = 5, /* of a TD's buffer: 3.5.4 */
+    EHCI_PAGES = (TD_PAGES - 1) * EHCI_TDS, /* in any place */
+};
 
 /* Appendix B's extended structures: controllers that know only 32-bit
  * addresses stop reading before `high`. */
@@ -64,7 +68,10 @@ enum { /* operational registers: 2.3 */
     EHCI_CONFIG = 0x40 / 4, EHCI_PORTS = 0x44 / 4,
     CMD_RUN = 1, CMD_RESET = 2, CMD_PERIODIC = 1 << 4, CMD_ASYNC = 1 << 5,
     CMD_DOORBELL = 1 << 6, CMD_EVERY_MICROFRAME = 1 << 16,
-    STS_TRANSFER = 1, STS_ERROR = 2, STS_PORT = 4, STS_HOST_ERROR = 1 << 4,
+    STS_TRANSFER = 1, STS_ERROR = 2, STS_PORT = 4, STS_ROLLOVER = 1 << 3,
+    STS_HOST_ERROR = 1 << 4,
+    STS_INTERRUPTS = STS_TRANSFER | STS_ERROR | STS_PORT | STS_ROLLOVER |
+                     STS_HOST_ERROR,
     STS_ADVANCED = 1 << 5, STS_HALTED = 1 << 12,
 };
 

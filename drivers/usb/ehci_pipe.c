@@ -20,7 +20,8 @@
 #include "kernel/vmm.h"
 
 enum { ASYNC_HEAD = 0, SLOW_HEAD = 1, FAST_HEAD = 2, HEAD_BYTES = 128 };
-enum { FRAMES = 1024, SLOW_FRAMES = 8, TD_BYTES = 16384 };
+enum { FRAMES = 1024, SLOW_FRAMES = 8 };
+enum { PACKET_MOST = 512, PROMPT_USECS = 250 };
 enum { LINK_END = 1, LINK_QH = 2 };
 enum { /* token of a TD */
     TOKEN_ACTIVE = 1 << 7, TOKEN_HALTED = 1 << 6, TOKEN_BUFFER = 1 << 5,
@@ -215,7 +216,7 @@ static uint32_t td_link(const struct ehci_pipe *p, unsigned n)
 }
 
 /* TD `n` of a transfer, followed by n + 1; a short packet goes on at `alt`.
- * Buffers are pages, of which only the first may begin inside. */
+ * The buffer ends in the page where it begins. */
 static void fill_td(struct ehci_pipe *p, unsigned n, unsigned alt,
                     uint64_t buffer, uint32_t bytes, uint32_t token)
 {
@@ -223,12 +224,9 @@ static void fill_td(struct ehci_pipe *p, unsigned n, unsigned alt,
 
     t->next = td_link(p, n + 1);
     t->alternate = td_link(p, alt);
+    for (unsigned i = 0; i < TD_PAGES; i++)
+        t->buffer[i] = t->high[i] = 0; /* everything is below 4 GiB */
     t->buffer[0] = (uint32_t)buffer;
-    t->high[0] = 0;
-    for (unsigned i = 1; i < 5; i++) {
-        t->buffer[i] = (uint32_t)(buffer / PAGE_SIZE + i) * PAGE_SIZE;
-        t->high[i] = 0;
-    }
     t->token = token | bytes << TOKEN_BYTES | TOKEN_ERRORS | TOKEN_ACTIVE;
 }
 
@@ -305,6 +303,24 @@ static bool transfer_over(void *arg)
     return progress(t->pipe) != 1 || t->x->dead || usb_gone(t->device);
 }
 
+/* QEMU looks at the lists once a millisecond, and whenever it is told to
+ * interrupt for frames (hw/usb/hcd-ehci.c, ehci_opreg_write); controllers of
+ * metal look all the time. */
+static void wake(struct ehci *x)
+{
+    x->operational[EHCI_INTR] = STS_INTERRUPTS;
+}
+
+/* The interrupt waits for the next microframe or two, the TDs tell it before
+ * that. */
+static void look_closely(struct transfer *t)
+{
+    uint64_t until = clock_usecs() + PROMPT_USECS;
+
+    while (!transfer_over(t) && clock_usecs() < until)
+        clock_delay(1);
+}
+
 /* Waits for the end. After an error the queue is empty, its toggle kept for
  * whoever clears the halt. */
 static int finish(struct usb_device *d, struct ehci_pipe *p, uint64_t usecs)
@@ -313,6 +329,8 @@ static int finish(struct usb_device *d, struct ehci_pipe *p, uint64_t usecs)
     struct transfer t = { x, p, d };
     int result;
 
+    wake(x);
+    look_closely(&t);
     irq_wait(transfer_over, &t, usecs);
     if (x->dead)
         return -ENODEV;
@@ -361,23 +379,62 @@ static int control(struct usb_device *d, const struct usb_setup *s, void *data)
     return (int)moved;
 }
 
+/* The pages of a transfer; what the first begins with is in its address.
+ * Their number, or 0: too many. */
+static unsigned list_pages(uint32_t *pages, const struct block_piece *pieces,
+                           unsigned count)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t at = pieces[i].phys, end = at + pieces[i].bytes;
+
+        do {
+            if (n == EHCI_PAGES)
+                return 0;
+            pages[n++] = (uint32_t)at;
+            at = (at / PAGE_SIZE + 1) * PAGE_SIZE;
+        } while (at < end);
+    }
+    return n;
+}
+
+/* TD `n` begins `at` bytes behind the beginning of the first page. Those that
+ * others follow end with a packet: powers of two (USB 2.0, 5.8.3). */
+static uint32_t fill_bulk_td(struct ehci_pipe *p, unsigned n, uint32_t at,
+                             uint32_t left, const uint32_t *pages,
+                             uint32_t token)
+{
+    unsigned page = at / PAGE_SIZE, offset = at % PAGE_SIZE;
+    uint32_t bytes = (TD_PAGES * PAGE_SIZE - offset) / PACKET_MOST *
+                     PACKET_MOST;
+    volatile struct ehci_td *t = &p->memory->tds[n];
+
+    bytes = left < bytes ? left : bytes;
+    fill_td(p, n, EHCI_TDS, (pages[page] & -(uint32_t)PAGE_SIZE) + offset,
+            bytes, token);
+    for (unsigned i = 1; i * PAGE_SIZE < offset + bytes; i++)
+        t->buffer[i] = pages[page + i];
+    return bytes;
+}
+
 static int bulk(struct usb_device *d, struct usb_endpoint *e,
-                const struct usb_memory *m, uint32_t bytes, uint64_t usecs)
+                const struct block_piece *pieces, unsigned count,
+                uint64_t usecs)
 {
     struct ehci_pipe *p = e->pipe;
     uint32_t token = e->address & USB_IN ? TOKEN_IN : TOKEN_OUT, left = 0;
+    uint32_t pages[EHCI_PAGES], bytes = block_bytes(pieces, count), done = 0;
     unsigned n = 0;
     int error;
 
-    if (bytes > TD_BYTES * EHCI_TDS)
+    if (!list_pages(pages, pieces, count))
         return -EINVAL;
     begin(p);
-    for (uint32_t done = 0; done < bytes || !n; n++) {
-        uint32_t part = bytes - done < TD_BYTES ? bytes - done : TD_BYTES;
-
-        fill_td(p, n, EHCI_TDS, m->phys + done, part, token);
-        done += part;
-    }
+    do {
+        done += fill_bulk_td(p, n++, pages[0] % PAGE_SIZE + done,
+                             bytes - done, pages, token);
+    } while (done < bytes);
     start(p, n);
     error = finish(d, p, usecs);
     if (error)

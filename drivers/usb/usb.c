@@ -104,13 +104,13 @@ int usb_control(struct usb_device *d, unsigned type, unsigned request,
 }
 
 int usb_bulk(struct usb_interface *i, struct usb_endpoint *e,
-             const struct usb_memory *m, uint32_t bytes, uint64_t usecs)
+             const struct block_piece *pieces, unsigned n, uint64_t usecs)
 {
     struct usb_device *d = i->device;
 
     if (usb_gone(d) || !e->pipe)
         return -ENODEV;
-    return d->parent->controller->ops->bulk(d, e, m, bytes, usecs);
+    return d->parent->controller->ops->bulk(d, e, pieces, n, usecs);
 }
 
 int usb_listen(struct usb_interface *i, struct usb_endpoint *e,

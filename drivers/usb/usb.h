@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "drivers/block.h"
 #include "kernel/work.h"
 
 enum {
@@ -149,8 +150,10 @@ struct usb_controller_ops {
     int (*set_hub)(struct usb_device *d, unsigned ports, unsigned think_time);
     int (*control)(struct usb_device *d, const struct usb_setup *s,
                    void *data);
+    /* Pieces as block_ops' `move` has them, within the limits below. */
     int (*bulk)(struct usb_device *d, struct usb_endpoint *e,
-                const struct usb_memory *m, uint32_t bytes, uint64_t usecs);
+                const struct block_piece *pieces, unsigned n,
+                uint64_t usecs);
     int (*listen)(struct usb_device *d, struct usb_endpoint *e,
                   const struct usb_memory *m, uint32_t bytes, usb_hear hear,
                   void *arg);
@@ -161,6 +164,8 @@ struct usb_controller_ops {
 struct usb_controller {
     const char *name; /* "xhci0" */
     const struct usb_controller_ops *ops;
+    uint64_t reach; /* of a bulk transfer: where its memory may lie ... */
+    unsigned most_pieces; /* ... and in how many pieces */
     struct usb_hub root;
     void (*serve)(void *data); /* usb_serve */
 };
@@ -210,7 +215,7 @@ bool usb_gone(const struct usb_device *d);
 int usb_control(struct usb_device *d, unsigned type, unsigned request,
                 unsigned value, unsigned index, void *data, unsigned length);
 int usb_bulk(struct usb_interface *i, struct usb_endpoint *e,
-             const struct usb_memory *m, uint32_t bytes, uint64_t usecs);
+             const struct block_piece *pieces, unsigned n, uint64_t usecs);
 /* Hears everything that the interrupt endpoint says, until an error. */
 int usb_listen(struct usb_interface *i, struct usb_endpoint *e,
                const struct usb_memory *m, uint32_t bytes, usb_hear hear,

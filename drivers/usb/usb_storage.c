@@ -23,6 +23,7 @@ enum {
     STICKS = 8, LUNS = 4, SUBCLASS_SCSI = 6, PROTOCOL_BULK_ONLY = 0x50,
     BULK_ONLY_RESET = 0xff, GET_MAX_LUN = 0xfe,
     CSW_PASSED = 0, CSW_FAILED = 1, WRAPPER_USECS = 5 * 1000 * 1000,
+    SUPER_BYTES = 1 << 20,
 };
 #define CBW_SIGNATURE 0x43425355u
 #define CSW_SIGNATURE 0x53425355u
@@ -70,6 +71,7 @@ static int reset_recovery(struct stick *k)
 
 static int send_command(struct stick *k, const struct scsi_command *c)
 {
+    const struct block_piece piece = { k->wrapper.phys, sizeof(struct cbw) };
     struct cbw *w = k->wrapper.bytes;
     int n;
 
@@ -79,7 +81,7 @@ static int send_command(struct stick *k, const struct scsi_command *c)
         .cdb_bytes = c->cdb_bytes,
     };
     memcpy(w->cdb, c->cdb, c->cdb_bytes);
-    n = usb_bulk(k->interface, k->out, &k->wrapper, sizeof *w, WRAPPER_USECS);
+    n = usb_bulk(k->interface, k->out, &piece, 1, WRAPPER_USECS);
     return n < 0 ? n : n == sizeof *w ? 0 : -EIO;
 }
 
@@ -88,10 +90,13 @@ static int send_command(struct stick *k, const struct scsi_command *c)
 static int move_data(struct stick *k, const struct scsi_command *c)
 {
     struct usb_endpoint *e = c->in ? k->in : k->out;
-    struct usb_memory m = { (uint8_t *)k->bounce.bytes + c->at,
-                            k->bounce.phys + c->at };
-    int n = c->bytes ? usb_bulk(k->interface, e, &m, c->bytes, c->usecs) : 0;
+    const struct block_piece bounced = { k->bounce.phys + c->at, c->bytes };
+    int n = 0;
 
+    if (c->pieces)
+        n = usb_bulk(k->interface, e, c->pieces, c->piece_count, c->usecs);
+    else if (c->bytes)
+        n = usb_bulk(k->interface, e, &bounced, 1, c->usecs);
     if (n == -EPIPE) {
         int error = usb_clear_halt(k->interface, e);
 
@@ -103,11 +108,12 @@ static int move_data(struct stick *k, const struct scsi_command *c)
 static int read_status(struct stick *k, const struct scsi_command *c,
                        uint32_t *residue)
 {
+    const struct block_piece piece = { k->wrapper.phys, sizeof(struct csw) };
     const struct csw *w = k->wrapper.bytes;
-    int n = usb_bulk(k->interface, k->in, &k->wrapper, sizeof *w, c->usecs);
+    int n = usb_bulk(k->interface, k->in, &piece, 1, c->usecs);
 
     if (n == -EPIPE && !usb_clear_halt(k->interface, k->in))
-        n = usb_bulk(k->interface, k->in, &k->wrapper, sizeof *w, c->usecs);
+        n = usb_bulk(k->interface, k->in, &piece, 1, c->usecs);
     if (n < 0)
         return n;
     if (n != sizeof *w || w->signature != CSW_SIGNATURE || w->tag != k->tag ||
@@ -182,6 +188,19 @@ static int prepare(struct stick *k, struct usb_interface *i, unsigned lun)
     return 0;
 }
 
+/* What a command may move. Bridges of USB 2 are known to fail beyond 240
+ * sectors, whatever they say. */
+static void set_limits(struct stick *k)
+{
+    const struct usb_device *d = k->interface->device;
+    struct block_device *b = &k->disk.device;
+
+    b->most_sectors = (d->speed >= USB_SUPER ? SUPER_BYTES : SCSI_BYTES) /
+                      b->sector_size;
+    b->most_pieces = d->parent->controller->most_pieces;
+    b->reach = d->parent->controller->reach;
+}
+
 static void log_disk(const struct block_device *b, const char *how)
 {
     klog("%s: %s, %llu MB, sectors of %u%s%s\n", b->name, b->model,
@@ -195,6 +214,7 @@ static void announce_new(struct stick *k, const struct scsi_geometry *g)
     const struct usb_device *d = k->interface->device;
 
     scsi_set_geometry(&k->disk, g);
+    set_limits(k);
     snprintf(b->name, sizeof b->name, "usb%u", (unsigned)(k - sticks));
     k->vendor = d->vendor;
     k->product = d->product;
@@ -214,6 +234,7 @@ static int announce_back(struct stick *k, const struct scsi_geometry *g)
     if (b->sectors != g->sectors || b->sector_size != g->sector_size)
         return -EINVAL;
     b->read_only = g->read_only;
+    set_limits(k);
     b->gone = false;
     log_disk(b, ", is back");
     storage_disk_came(b, true);

@@ -385,6 +385,8 @@ static int probe(struct pci_device *dev)
     memset(x, 0, sizeof *x);
     snprintf(x->name, sizeof x->name, "xhci%u", controller_count);
     usb_controller_init(&x->controller, x->name, &xhci_ops, &root_ops, x);
+    x->controller.most_pieces = XHCI_PIECES;
+    x->controller.reach = UINT64_MAX;
     take_intel_ports(dev);
     error = find_registers(x, dev);
     if (!error)

@@ -10,6 +10,7 @@
 enum {
     XHCI_SLOTS = 64, XHCI_ENDPOINTS = 32, XHCI_PORTS = USB_PORTS,
     RING_TRBS = 256, /* a page */
+    XHCI_PIECES = 200, /* of a bulk transfer; a MiB in them fits the ring */
 };
 
 struct xhci_trb { /* 4.11 */
@@ -102,6 +103,8 @@ int xhci_ring_init(struct xhci_ring *r);
 /* Adds one; answers its place. The control word comes without cycle bit. */
 unsigned xhci_ring_add(struct xhci_ring *r, uint64_t parameter,
                        uint32_t status, uint32_t control);
+/* The next `n` lie side by side, n below RING_TRBS - 1. The ring is empty. */
+void xhci_ring_make_room(struct xhci_ring *r, unsigned n);
 /* Runs a command; 0 or a negative errno. `slot`: see 4.6. */
 int xhci_command(struct xhci *x, uint64_t parameter, uint32_t control);
 /* Serves all waiting events; with interrupts off. */

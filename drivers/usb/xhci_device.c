@@ -291,29 +291,60 @@ static uint32_t td_size(const struct xhci *x, uint32_t left,
 }
 
 /* A TRB's bytes do not cross 64 KiB: 6.4.1. */
-static int bulk(struct usb_device *d, struct usb_endpoint *e,
-                const struct usb_memory *m, uint32_t bytes, uint64_t usecs)
+static uint32_t trb_bytes(uint64_t at, uint32_t left)
+{
+    uint32_t room = TRB_BYTES_MAX - (uint32_t)(at % TRB_BYTES_MAX);
+
+    return room < left ? room : left;
+}
+
+static unsigned trb_count(const struct block_piece *pieces, unsigned n)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < n; i++)
+        count += 1 + (unsigned)(pieces[i].phys % TRB_BYTES_MAX +
+                                pieces[i].bytes) / TRB_BYTES_MAX;
+    return count;
+}
+
+/* Answers what is left of the transfer behind the piece. */
+static uint32_t add_piece(const struct xhci *x, const struct usb_endpoint *e,
+                          const struct block_piece *piece, uint32_t left)
 {
     struct xhci_pipe *p = e->pipe;
-    uint64_t at = m->phys;
-    uint32_t left = bytes;
+    uint32_t done = 0;
 
-    begin(p, bytes);
-    p->busy = true;
     do {
-        uint32_t n = TRB_BYTES_MAX - (uint32_t)(at % TRB_BYTES_MAX);
-        uint32_t end = TRB_INTERRUPT;
+        uint64_t at = piece->phys + done;
+        uint32_t n = trb_bytes(at, piece->bytes - done);
 
-        if (n < left)
-            end = TRB_CHAIN;
-        else
-            n = left;
         left -= n;
         p->last = xhci_ring_add(
-            &p->ring, at, n | td_size(xhci_of(d), left, e->max_packet),
-            TRB_NORMAL << TRB_TYPE_SHIFT | TRB_SHORT | end);
-        at += n;
-    } while (left);
+            &p->ring, at, n | td_size(x, left, e->max_packet),
+            TRB_NORMAL << TRB_TYPE_SHIFT | TRB_SHORT |
+                (left ? TRB_CHAIN : TRB_INTERRUPT));
+        done += n;
+    } while (done < piece->bytes);
+    return left;
+}
+
+/* The ring's link must not follow a TRB that ends inside a packet
+ * (4.11.7.1), as those of the caller's memory do. */
+static int bulk(struct usb_device *d, struct usb_endpoint *e,
+                const struct block_piece *pieces, unsigned n, uint64_t usecs)
+{
+    struct xhci_pipe *p = e->pipe;
+    unsigned trbs = trb_count(pieces, n);
+    uint32_t left = block_bytes(pieces, n);
+
+    if (trbs >= RING_TRBS - 1)
+        return -EINVAL;
+    xhci_ring_make_room(&p->ring, trbs);
+    begin(p, left);
+    p->busy = true;
+    for (unsigned i = 0; i < n; i++)
+        left = add_piece(xhci_of(d), e, &pieces[i], left);
     return run_transfer(d, p, usecs);
 }
 

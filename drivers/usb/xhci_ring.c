@@ -19,16 +19,10 @@ enum {
 
 int xhci_ring_init(struct xhci_ring *r)
 {
-    struct xhci_trb *trbs;
-
     r->memory = usb_page();
     r->at = 0;
     r->cycle = 1;
-    if (!r->memory.bytes)
-        return -ENOMEM;
-    trbs = r->memory.bytes;
-    trbs[RING_TRBS - 1].parameter = r->memory.phys;
-    return 0;
+    return r->memory.bytes ? 0 : -ENOMEM;
 }
 
 /* The cycle bit hands a TRB over, so it is written last (4.9.2). */
@@ -37,6 +31,31 @@ static void hand_over(volatile struct xhci_trb *t, uint32_t control)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     t->control = control;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+/* The place where the ring starts over, for now. */
+static void link_back(struct xhci_ring *r, uint32_t chain)
+{
+    volatile struct xhci_trb *trbs = r->memory.bytes;
+
+    trbs[r->at].parameter = r->memory.phys;
+    trbs[r->at].status = 0;
+    hand_over(&trbs[r->at], TRB_LINK << TRB_TYPE_SHIFT | TRB_TOGGLE | chain |
+                                r->cycle);
+    r->at = 0;
+    r->cycle ^= 1;
+}
+
+/* Those passed over must not look like new ones the next time round. */
+void xhci_ring_make_room(struct xhci_ring *r, unsigned n)
+{
+    volatile struct xhci_trb *trbs = r->memory.bytes;
+
+    if (r->at + n < RING_TRBS)
+        return;
+    for (unsigned i = r->at + 1; i < RING_TRBS; i++)
+        trbs[i].control = r->cycle;
+    link_back(r, 0);
 }
 
 unsigned xhci_ring_add(struct xhci_ring *r, uint64_t parameter,
@@ -48,12 +67,8 @@ unsigned xhci_ring_add(struct xhci_ring *r, uint64_t parameter,
     trbs[at].parameter = parameter;
     trbs[at].status = status;
     hand_over(&trbs[at], control | r->cycle);
-    if (r->at == RING_TRBS - 1) {
-        hand_over(&trbs[r->at], TRB_LINK << TRB_TYPE_SHIFT | TRB_TOGGLE |
-                                    (control & TRB_CHAIN) | r->cycle);
-        r->at = 0;
-        r->cycle ^= 1;
-    }
+    if (r->at == RING_TRBS - 1)
+        link_back(r, control & TRB_CHAIN);
     return at;
 }
 

@@ -14,7 +14,30 @@
 
 /* --- the kernel --- */
 
-bool vmm_translate(uint64_t virt, uint64_t *phys) { return false; }
+/* Memory of callers: every page lies elsewhere. */
+enum { FAKE_PAGES = 257, FAKE_PAGE = 4096, FAKE_SCATTERED = 0x40000000 };
+static _Alignas(FAKE_PAGE) uint8_t fake_arena[FAKE_PAGES * FAKE_PAGE];
+
+bool vmm_translate(uint64_t virt, uint64_t *phys)
+{
+    uint64_t at = virt - (uintptr_t)fake_arena;
+
+    *phys = FAKE_SCATTERED + at / FAKE_PAGE * 2 * FAKE_PAGE + at % FAKE_PAGE;
+    return at < sizeof fake_arena;
+}
+
+/* What a device finds there, which is `bytes` long. */
+static inline void *fake_memory_of(uint64_t phys, uint32_t bytes)
+{
+    uint64_t at = phys - FAKE_SCATTERED;
+
+    if (phys < FAKE_SCATTERED)
+        return fake_memory(phys);
+    if (at % (2 * FAKE_PAGE) + bytes > FAKE_PAGE ||
+        at / 2 >= sizeof fake_arena)
+        abort();
+    return fake_arena + at / (2 * FAKE_PAGE) * FAKE_PAGE + at % FAKE_PAGE;
+}
 
 static unsigned fake_disks, fake_disks_back;
 
@@ -155,18 +178,22 @@ static int fake_set_hub(struct usb_device *d, unsigned ports, unsigned think)
     return 0;
 }
 
+/* It takes memory in one piece only. */
 static int fake_bulk(struct usb_device *d, struct usb_endpoint *e,
-                     const struct usb_memory *m, uint32_t bytes,
+                     const struct block_piece *pieces, unsigned count,
                      uint64_t usecs)
 {
     struct fake_device *f = e->pipe;
+    uint8_t *bytes = fake_memory(pieces->phys);
     int n;
 
+    if (count != 1)
+        abort();
     if (f != plugged || !f->bulk)
         return -EIO;
-    n = f->bulk(f, e->address, m->bytes, bytes);
+    n = f->bulk(f, e->address, bytes, pieces->bytes);
     return n >= 0 && f->spoil && (e->address & USB_IN)
-               ? f->spoil(f, m->bytes, n, (int)bytes) : n;
+               ? f->spoil(f, bytes, n, (int)pieces->bytes) : n;
 }
 
 static int fake_listen(struct usb_device *d, struct usb_endpoint *e,
