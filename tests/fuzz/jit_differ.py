@@ -134,9 +134,12 @@ class Program:
 
     def trick(self, v):
         """With contexts, and with what an object is while it runs."""
+        temp = self.r.randrange(1, 5)
         return self.pick(
-            "thisContext tempAt: %d put: %s" % (
-                self.r.randrange(1, 5), v(1)),
+            # An array may be the one that holds the temps of several
+            # contexts: no VM checks that it stays one.
+            "(thisContext tempAt: %d) class == Array ifFalse: [thisContext "
+            "tempAt: %d put: %s]" % (temp, temp, v(1)),
             "a := thisContext", "b := [:z | thisContext] value: %s" % v(1),
             "c := [:z | t := z. thisContext tempAt: 1] value: %s" % v(1),
             "t := thisContext sender method numTemps",
