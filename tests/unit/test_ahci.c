@@ -3,10 +3,8 @@
  * disks are plugged in and out, spin up slowly, fail and fall silent: QEMU's
  * do not ("Bus 'ide.0' does not support hotplugging").
  */
-#include "tests/unit/kernel_fake.h"
+#include "tests/unit/pci_fake.h"
 
-#include <stdint.h>
-#include <stddef.h>
 #include <cmocka.h>
 
 #include "drivers/ahci.c"
@@ -38,8 +36,6 @@ static struct fake_port {
 } fake_ports[PORT_COUNT];
 
 static uint32_t hba_regs[(0x100 + PORT_COUNT * 0x80) / 4];
-static irq_handler handler;
-static void *handler_arg;
 static bool working;
 static unsigned came, came_back;
 
@@ -47,20 +43,6 @@ void storage_disk_came(struct block_device *d, bool back)
 {
     came++;
     came_back += back;
-}
-
-void pci_enable(const struct pci_device *d) {}
-volatile void *pci_map_bar(const struct pci_device *d, unsigned bar,
-                           uint64_t *bytes)
-{
-    *bytes = sizeof hba_regs;
-    return hba_regs;
-}
-int pci_route_irq(struct pci_device *d, irq_handler h, void *arg, int *msix)
-{
-    handler = h;
-    handler_arg = arg;
-    return 0;
 }
 
 /* Memory of callers: every page lies elsewhere, one nowhere. */
@@ -121,7 +103,7 @@ static void raise_interrupts(void)
         if (fake_ports[n].is & regs_of(n)[PX_IE])
             hba_regs[HBA_IS] |= 1u << n;
     if (hba_regs[HBA_IS] && (hba_regs[HBA_GHC] & GHC_INTERRUPTS)) {
-        handler(handler_arg);
+        fake_pci_interrupt();
         hba_regs[HBA_IS] = 0;
     }
     for (unsigned n = 0; n < PORT_COUNT; n++)
@@ -299,6 +281,7 @@ static int fresh(void **state)
 {
     memset(fake_ports, 0, sizeof fake_ports);
     memset(hba_regs, 0, sizeof hba_regs);
+    fake_pci_reset(hba_regs, sizeof hba_regs);
     memset(controllers, 0, sizeof controllers);
     memset(disks, 0, sizeof disks);
     one = (struct fake_disk){ .serial = "S1", .signature = SIG_ATA };

@@ -48,6 +48,15 @@ static void set_timing(unsigned i, unsigned w, unsigned h, unsigned w_mm,
     put_timing(block + 54 + 18 * i, w, h, w_mm, h_mm);
 }
 
+/* A CTA extension with that timing at its beginning. */
+static void put_cta(uint8_t *b, unsigned w, unsigned h, unsigned w_mm,
+                    unsigned h_mm)
+{
+    b[0] = 0x02;
+    b[2] = 4;
+    put_timing(b + 4, w, h, w_mm, h_mm);
+}
+
 static void put_long_timing(uint8_t *t, unsigned w, unsigned h, uint8_t how)
 {
     memset(t, 0, 20);
@@ -238,9 +247,7 @@ static void the_first_block_comes_first(void **state)
 {
     struct edid e;
 
-    first[0] = 0x02;
-    first[2] = 4;
-    put_timing(first + 4, 1920, 1080, 597, 336);
+    put_cta(first, 1920, 1080, 597, 336);
     mend_block(first);
     block[126] = 1;
     mend();
@@ -287,12 +294,8 @@ static void a_damaged_extension_is_passed_over(void **state)
 {
     struct edid e;
 
-    first[0] = 0x02;
-    first[2] = 4;
-    put_timing(first + 4, 1920, 1080, 597, 336);
-    second[0] = 0x02;
-    second[2] = 4;
-    put_timing(second + 4, 1280, 1024, 376, 301);
+    put_cta(first, 1920, 1080, 597, 336);
+    put_cta(second, 1280, 1024, 376, 301);
     assert_int_equal(parsed_whole(2).width, 1920);
     first[20] ^= 1;
     assert_true(edid_parse(&e, whole, sizeof whole));

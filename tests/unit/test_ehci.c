@@ -3,15 +3,13 @@
  * minds data toggles, addresses and split transactions; with devices that
  * stall, hang and vanish.
  */
+#include "tests/unit/pci_fake.h"
 #include "tests/unit/usb_fake.h"
 
-#include <stdint.h>
-#include <stddef.h>
 #include <cmocka.h>
 
 #include "drivers/scsi.h"
 #include "drivers/usb/ehci.h"
-#include "kernel/pci.h"
 
 /* --- the controller: EHCI 1.0, section numbers as there --- */
 
@@ -28,8 +26,6 @@ static struct {
     uint32_t regs[SPACE / 4];
     uint32_t status, ports[PORT_COUNT];
     uint32_t legacy; /* in configuration space */
-    irq_handler handler;
-    void *arg;
     bool working;
     unsigned address;  /* of the device */
     uint32_t toggles[32]; /* what it expects: number, and 16 for in */
@@ -47,8 +43,7 @@ static void raise_interrupt(uint32_t bits)
 {
     hc.status |= bits;
     *reg(OP + 4) = hc.status | SHOWN;
-    if (hc.handler)
-        hc.handler(hc.arg);
+    fake_pci_interrupt();
     hc.status &= ~bits; /* the handler has acknowledged */
     *reg(OP + 4) = hc.status | SHOWN;
 }
@@ -314,6 +309,7 @@ static void work(void)
 static void build(void)
 {
     memset(&hc, 0, sizeof hc);
+    fake_pci_reset(hc.regs, sizeof hc.regs);
     *reg(0) = 0x01000000 | OP;
     *reg(4) = 1 << 12 | PORT_COUNT; /* a companion */
     *reg(8) = EXT << 8;
@@ -327,8 +323,6 @@ static void build(void)
 
 static struct pci_device function = { .vendor = 1, .device = 1 };
 
-void pci_enable(const struct pci_device *d) {}
-
 uint32_t pci_read32(const struct pci_device *d, unsigned at)
 {
     return at == EXT ? hc.legacy : 0;
@@ -338,21 +332,6 @@ void pci_write32(const struct pci_device *d, unsigned at, uint32_t v)
 {
     if (at == EXT && (v & 1 << 24))
         hc.legacy = 1 | 1 << 24; /* the firmware lets go */
-}
-
-volatile void *pci_map_bar(const struct pci_device *d, unsigned bar,
-                           uint64_t *bytes)
-{
-    *bytes = SPACE;
-    return hc.regs;
-}
-
-int pci_route_irq(struct pci_device *d, irq_handler handler, void *arg,
-                  int *msix)
-{
-    hc.handler = handler;
-    hc.arg = arg;
-    return 0;
 }
 
 /* --- tests --- */

@@ -3,10 +3,8 @@
  * device that counts, lies and falls silent. Includes the code to see the
  * rings as the device does.
  */
-#include "tests/unit/kernel_fake.h"
+#include "tests/unit/pci_fake.h"
 
-#include <stdint.h>
-#include <stddef.h>
 #include <cmocka.h>
 
 #include "drivers/virtio.c"
@@ -17,12 +15,9 @@ enum { BAR_BYTES = 0x1000, COMMON = 0, NOTIFY = 0x100, ISR = 0x200,
 static _Alignas(4096) uint8_t bar[BAR_BYTES];
 static struct { uint8_t type; uint32_t offset, length, multiplier; } caps[8];
 static unsigned cap_count, rings;
-static irq_handler handler;
-static void *handler_arg;
 static struct virtio_device v;
 static struct virtio_common *const common = (void *)bar;
 
-void pci_enable(const struct pci_device *d) {}
 uint8_t pci_read8(const struct pci_device *d, unsigned reg)
 {
     unsigned field = (reg - FIRST_CAP) % CAP_LENGTH;
@@ -46,19 +41,6 @@ unsigned pci_find_capability(const struct pci_device *d, uint8_t id,
 
     return i < cap_count ? FIRST_CAP + i * CAP_LENGTH : 0;
 }
-volatile void *pci_map_bar(const struct pci_device *d, unsigned n,
-                           uint64_t *bytes)
-{
-    *bytes = BAR_BYTES;
-    return bar;
-}
-int pci_route_irq(struct pci_device *d, irq_handler h, void *arg, int *msix)
-{
-    handler = h;
-    handler_arg = arg;
-    *msix = 1;
-    return 0;
-}
 
 static void add_cap(uint8_t type, uint32_t offset, uint32_t length,
                     uint32_t multiplier)
@@ -72,6 +54,7 @@ static void add_cap(uint8_t type, uint32_t offset, uint32_t length,
 static int fresh(void **state)
 {
     memset(bar, 0, sizeof bar);
+    fake_pci_reset(bar, sizeof bar);
     memset(&v, 0, sizeof v);
     cap_count = rings = 0;
     fake_dma_used = 0;
@@ -250,7 +233,7 @@ static void the_driver_hears_the_interrupt(void **state)
     assert_int_equal(open_queues(1), 0);
     assert_int_equal(common->msix_config, 0);
     heard = 0;
-    handler(handler_arg);
+    fake_pci_interrupt();
     assert_int_equal(heard, 1);
 }
 

@@ -3,15 +3,13 @@
  * 64-byte contexts, scratchpads and a firmware to take it from, which QEMU's
  * has not; with devices that stall, hang and vanish; and one that dies.
  */
+#include "tests/unit/pci_fake.h"
 #include "tests/unit/usb_fake.h"
 
-#include <stdint.h>
-#include <stddef.h>
 #include <cmocka.h>
 
 #include "drivers/scsi.h"
 #include "drivers/usb/xhci.h"
-#include "kernel/pci.h"
 
 /* --- the controller: xHCI 1.2, section numbers as there --- */
 
@@ -29,9 +27,7 @@ enum { /* PORTSC */
 static struct {
     _Alignas(64) uint32_t regs[SPACE / 4];
     uint32_t ports[PORT_COUNT]; /* what they are really like */
-    irq_handler handler;
-    void *arg;
-    bool no_interrupt, working, stubborn, deaf;
+    bool working, stubborn, deaf;
     uint64_t command_at;
     uint32_t command_cycle;
     uint64_t event_at;
@@ -82,8 +78,8 @@ static void post_event(uint64_t parameter, uint32_t status, uint32_t control)
 
 static void interrupt_driver(void)
 {
-    if (hc.handler && (*reg(OP) & 4) && !hc.no_interrupt)
-        hc.handler(hc.arg);
+    if (*reg(OP) & 4)
+        fake_pci_interrupt();
 }
 
 /* --- its ports --- */
@@ -486,6 +482,7 @@ static void work(void)
 static void build(void)
 {
     memset(&hc, 0, sizeof hc);
+    fake_pci_reset(hc.regs, sizeof hc.regs);
     *reg(CAPS) = 0x0110u << 16 | OP;
     *reg(CAPS + 4) = (uint32_t)PORT_COUNT << 24 | SLOT_COUNT;
     *reg(CAPS + 8) = (uint32_t)SCRATCHPADS << 27;
@@ -511,26 +508,8 @@ static void build(void)
 
 static struct pci_device function = { .vendor = 1, .device = 1 };
 
-void pci_enable(const struct pci_device *d) {}
 uint32_t pci_read32(const struct pci_device *d, unsigned at) { return 0; }
 void pci_write32(const struct pci_device *d, unsigned at, uint32_t v) {}
-
-volatile void *pci_map_bar(const struct pci_device *d, unsigned bar,
-                           uint64_t *bytes)
-{
-    *bytes = SPACE;
-    return hc.regs;
-}
-
-int pci_route_irq(struct pci_device *d, irq_handler handler, void *arg,
-                  int *msix)
-{
-    if (hc.no_interrupt)
-        return -ENODEV;
-    hc.handler = handler;
-    hc.arg = arg;
-    return 0;
-}
 
 /* --- tests --- */
 
@@ -824,7 +803,7 @@ static void without_an_interrupt_the_clock_does(void **state)
     struct input_event e;
 
     build();
-    hc.no_interrupt = true;
+    fake_pci.no_interrupt = true;
     assert_int_equal(probe(), 0);
     assert_non_null(strstr(fake_log, "no interrupt"));
     fake_settle();

@@ -118,8 +118,9 @@ static bool text_operand(struct vm *vm, int argc, int i, char *to, size_t size)
     return true;
 }
 
-/* nil, or in a line why not. */
-int prim_image_remove(struct vm *vm, int argc)
+/* `act` is done to what has the name: nil, or in a line why not. */
+static int act_on(struct vm *vm, int argc,
+                  int (*act)(const char *name, const char **why))
 {
     char name[256];
     const char *why = NULL;
@@ -128,27 +129,22 @@ int prim_image_remove(struct vm *vm, int argc)
         return PRIM_ERR_BAD_NUM_ARGS;
     if (!text_operand(vm, argc, 1, name, sizeof name))
         return PRIM_ERR_BAD_ARGUMENT;
-    if (plat_image_remove(name, &why) == 0)
+    if (act(name, &why) == 0)
         why = NULL;
     return prim_answer_new(vm, argc, string_or_nil(vm, why));
+}
+
+int prim_image_remove(struct vm *vm, int argc)
+{
+    return act_on(vm, argc, plat_image_remove);
+}
+
+int prim_disk_format(struct vm *vm, int argc)
+{
+    return act_on(vm, argc, plat_disk_format);
 }
 
 enum { DISK_NAME = sizeof(((struct plat_disk *)0)->name) };
-
-/* nil, or in a line why not. */
-int prim_disk_format(struct vm *vm, int argc)
-{
-    char name[DISK_NAME];
-    const char *why = NULL;
-
-    if (argc != 1)
-        return PRIM_ERR_BAD_NUM_ARGS;
-    if (!text_operand(vm, argc, 1, name, sizeof name))
-        return PRIM_ERR_BAD_ARGUMENT;
-    if (plat_disk_format(name, &why) == 0)
-        why = NULL;
-    return prim_answer_new(vm, argc, string_or_nil(vm, why));
-}
 
 /* Disk, first sector, bytes, whether to write: 0 or a negative number. */
 int prim_disk_move(struct vm *vm, int argc)
