@@ -29,6 +29,11 @@ static inline oop *literal_variable(oop method, uint64_t i)
     return &slots(followed(code_literal(method, (unsigned)i)))[ASSOC_VALUE];
 }
 
+static inline oop special_selector(const struct heap *h, uint64_t i)
+{
+    return slot(heap_special(h, SPL_SPECIAL_SELECTORS), i * 2);
+}
+
 static void no_memory(struct vm *vm)
 {
     if (!vm_collect(vm))
@@ -116,12 +121,11 @@ enum { JUMP_X = 237 }; /* of Sista, which alone has extensions */
             LOAD();                                                        \
         }                                                                  \
     } while (0)
-/* The special selector's method decides; its last operand is in tos. */
+/* The special selector's method decides; the argument is in tos. */
 #define SEND_SPECIAL(i)                                                    \
     do {                                                                   \
         special = (i);                                                     \
-        PUSH(tos);                                                         \
-        goto send_special;                                                 \
+        goto send_special_1;                                               \
     } while (0)
 /* Ends a bytecode with two operands, the second one in tos. */
 #define ANSWER(v)                                                          \
@@ -260,10 +264,11 @@ enum { JUMP_X = 237 }; /* of Sista, which alone has extensions */
         ANSWER_OR_SEND(slow_float_##name(h, *sp, tos), special_index);
 
 /* gcc would fold all the NEXTs into one jump again, and copy registers
- * through vectors to get there. */
+ * through vectors to get there. Where a jump through the table goes should
+ * begin a line of the decoder's. */
 #if defined(__GNUC__) && !defined(__clang__)
 __attribute__((optimize("no-gcse", "no-crossjumping", "no-tree-vectorize",
-                        "no-tree-slp-vectorize")))
+                        "no-tree-slp-vectorize", "align-labels=16")))
 #endif
 _Noreturn void interpret(struct vm *vm)
 {
@@ -688,9 +693,10 @@ TAKER(bit_and):
 TAKER(bit_or):
     ANSWER_OR_SEND(BOTH_INTS(*sp, tos) ? *sp | tos : 0, 15);
 PUSHER(make_point):
-    special = 11;
-    if (!slow_is_number(sp[1]) || !slow_is_number(sp[0]))
-        goto send_special;
+    if (!slow_is_number(sp[1]) || !slow_is_number(sp[0])) {
+        selector = special_selector(h, 11);
+        SEND(1);
+    }
     ALLOCATE(answer, heap_point(h, vm->sp[1], vm->sp[0]));
     sp++;
     *sp = answer;
@@ -755,13 +761,20 @@ TAKER(at_put):
             NEXT_TOS();
         }
     }
-    SEND_SPECIAL(17);
+    PUSH(tos);
+    selector = special_selector(h, 17);
+    SEND(2);
 PUSHER(block_value): /* value and value: of closures need no lookup */
     argc = (int)(byte & 15) - 9;
     store_object = sp[argc];
     if (LIKELY(full_block_can_run(vm, store_object, argc)))
         goto run_full_block;
-    goto special_send;
+    special = (byte & 15) + 16;
+    tos = *sp++;
+    if (argc)
+        goto send_special_1;
+    selector = special_selector(h, special);
+    goto send_unary;
 run_full_block:
     {
         oop *const top = sp + argc;
@@ -788,23 +801,24 @@ run_full_block:
     if (UNLIKELY(sp < vm->stack_limit))
         goto safepoint;
     NEXT();
-PUSHER(special_send): /* both sets count them from a multiple of 16 */
-    special = (unsigned)(byte & 15) + 16;
-send_special:
-    selector = slot(heap_special(h, SPL_SPECIAL_SELECTORS), special * 2);
-    argc = (int)int_value(
-        slot(heap_special(h, SPL_SPECIAL_SELECTORS), special * 2 + 1));
-    goto send;
 
     /* --- sends --- */
+TAKER(special_send_0): /* both sets count them from a multiple of 16 */
+    selector = special_selector(h, (byte & 15) + 16);
+    goto send_unary;
 TAKER(send_0):
     selector = LITERAL(byte & 15);
-    argc = 0;
+send_unary: /* to tos */
     class_index = heap_class_index(tos);
     e = &vm->method_cache[cache_hash(selector, class_index)];
     if (UNLIKELY(e->selector != selector || e->class_index != class_index)) {
-        PUSH(tos);
-        goto send_second;
+        e = &vm->method_cache[cache_second(selector, class_index)];
+        if (UNLIKELY(e->selector != selector ||
+                     e->class_index != class_index)) {
+            PUSH(tos);
+            argc = 0;
+            goto find_in_class;
+        }
     }
     callee = e->method;
     primitive = e->primitive;
@@ -813,9 +827,16 @@ TAKER(send_0):
         NEXT_TOS();
     }
     PUSH(tos);
+    argc = 0;
     if (primitive)
         goto call_primitive_function;
     ACTIVATE(0, e->pc, e->num_temps, e->is_sista);
+TAKER(special_send_1):
+    special = (byte & 15) + 16;
+send_special_1:
+    PUSH(tos);
+    selector = special_selector(h, special);
+    SEND(1);
 PUSHER(send_1):
     selector = LITERAL(byte & 15);
     SEND(1);
@@ -908,6 +929,7 @@ send_second: /* not at its first place in the cache */
     e = &vm->method_cache[cache_second(selector, class_index)];
     if (LIKELY(e->selector == selector && e->class_index == class_index))
         goto run_entry;
+find_in_class:
     answer = heap_class_at(h, (uint32_t)class_index);
 find_method: /* answer: class to look in, or nil */
     SAVE();

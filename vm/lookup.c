@@ -33,28 +33,37 @@ static struct cache_entry *cached(struct vm *vm, oop selector,
     return entry_is_for(e, selector, class_index) ? e : NULL;
 }
 
-/* Where a new entry goes: to a free place, else to either of its two by
- * chance, so that no three chase each other for ever. What was there moves to
- * the other one of its own two. */
+/* The one of its two places where an entry is not. */
+static struct cache_entry *other_place(struct vm *vm,
+                                       const struct cache_entry *e)
+{
+    struct cache_entry *first =
+        &vm->method_cache[cache_hash(e->selector, e->class_index)];
+
+    return first != e
+               ? first
+               : &vm->method_cache[cache_second(e->selector,
+                                                e->class_index)];
+}
+
+/* Where a new entry goes: to its first place, which is found faster, if that
+ * is free or what is there can go elsewhere; else to a free place; else to
+ * either of its two by chance, so that no three chase each other for ever.
+ * What was there moves to the other one of its own two. */
 static struct cache_entry *cache_slot(struct vm *vm, oop selector,
                                       uint64_t class_index)
 {
-    struct cache_entry *cache = vm->method_cache, *e;
-    uint64_t place = cache_hash(selector, class_index), other;
+    struct cache_entry *e =
+        &vm->method_cache[cache_hash(selector, class_index)];
+    struct cache_entry *second =
+        &vm->method_cache[cache_second(selector, class_index)];
 
-    if (!cache[place].selector)
-        return &cache[place];
-    other = cache_second(selector, class_index);
-    if (!cache[other].selector ||
-        vm->stats.cache_misses * 0x9E3779B97F4A7C15ull >> 63)
-        place = other;
-    e = &cache[place];
-    if (!e->selector)
-        return e;
-    other = cache_hash(e->selector, e->class_index);
-    if (other == place)
-        other = cache_second(e->selector, e->class_index);
-    cache[other] = *e;
+    if (e->selector && other_place(vm, e)->selector &&
+        (!second->selector ||
+         vm->stats.cache_misses * 0x9E3779B97F4A7C15ull >> 63))
+        e = second;
+    if (e->selector)
+        *other_place(vm, e) = *e;
     return e;
 }
 
