@@ -37,6 +37,14 @@ struct block_ops {
     int (*move)(struct block_device *d, bool write, uint64_t sector,
                 uint32_t count, const struct block_piece *pieces,
                 unsigned n);
+    /* In place of `move` if the device takes `depth` commands at once: the
+     * same, begun as number `slot` below that, which none is that has not
+     * been ended. */
+    void (*begin)(struct block_device *d, unsigned slot, bool write,
+                  uint64_t sector, uint32_t count,
+                  const struct block_piece *pieces, unsigned n);
+    /* Waits for it, whatever becomes of the others. */
+    int (*end)(struct block_device *d, unsigned slot);
 };
 
 struct block_device {
@@ -56,6 +64,7 @@ struct block_device {
     uint64_t bounce_phys, reach;
     uint32_t bounce_sectors, most_sectors;
     unsigned most_pieces;
+    unsigned depth; /* for ops->begin */
 };
 
 enum { BLOCK_MAX = 96 };

@@ -78,41 +78,86 @@ static uint32_t gather(const struct block_device *d, uintptr_t at,
     return (uint32_t)(got / d->sector_size);
 }
 
-static int move_bounced(struct block_device *d, bool write, uint64_t sector,
-                        uint32_t count, uint8_t *at)
+/* --- commands under way --- */
+
+/* Those of a request, which is cut so that the device has the next one when
+ * it is done with one. */
+struct flight {
+    struct block_device *device;
+    bool write;
+    unsigned oldest, count; /* slots, one behind the other */
+    int error;              /* the first one */
+};
+
+static void end_oldest(struct flight *f)
 {
+    int error = f->device->ops->end(f->device, f->oldest);
+
+    if (!f->error)
+        f->error = error;
+    f->oldest = (f->oldest + 1) % f->device->depth;
+    f->count--;
+}
+
+static void end_all(struct flight *f)
+{
+    while (f->count)
+        end_oldest(f);
+}
+
+static void begin(struct flight *f, uint64_t sector, uint32_t count,
+                  const struct block_piece *p, unsigned n)
+{
+    struct block_device *d = f->device;
+
+    if (!d->depth) {
+        f->error = d->ops->move(d, f->write, sector, count, p, n);
+        return;
+    }
+    if (f->count == d->depth)
+        end_oldest(f);
+    if (!f->error)
+        d->ops->begin(d, (f->oldest + f->count++) % d->depth, f->write,
+                      sector, count, p, n);
+}
+
+/* There is one bounce buffer. */
+static void move_bounced(struct flight *f, uint64_t sector, uint32_t count,
+                         uint8_t *at)
+{
+    struct block_device *d = f->device;
     uint32_t bytes = count * d->sector_size;
     const struct block_piece piece = { d->bounce_phys, bytes };
-    int error;
 
-    if (write)
+    if (f->write)
         memcpy(d->bounce, at, bytes);
-    error = d->ops->move(d, write, sector, count, &piece, 1);
-    if (!error && !write)
+    begin(f, sector, count, &piece, 1);
+    end_all(f);
+    if (!f->error && !f->write)
         memcpy(at, d->bounce, bytes);
-    return error;
 }
 
 static int move_all(struct block_device *d, bool write, uint64_t sector,
                     uint32_t count, uint8_t *at)
 {
-    int error = 0;
+    struct flight f = { .device = d, .write = write };
 
-    while (count && !error) {
+    while (count && !f.error) {
         unsigned n;
         uint32_t sectors = gather(d, (uintptr_t)at, count, &n);
 
         if (sectors) {
-            error = d->ops->move(d, write, sector, sectors, pieces, n);
+            begin(&f, sector, sectors, pieces, n);
         } else {
             sectors = (uint32_t)least(count, d->bounce_sectors);
-            error = move_bounced(d, write, sector, sectors, at);
+            move_bounced(&f, sector, sectors, at);
         }
         at += (uint64_t)sectors * d->sector_size;
         sector += sectors;
         count -= sectors;
     }
-    return error;
+    end_all(&f);
+    return f.error;
 }
 
 int block_read_dma(struct block_device *d, uint64_t sector, uint32_t count,

@@ -5,10 +5,10 @@
  * (admin and NVM commands), 7.6 (starting a controller).
  * QEMU: -device nvme,serial=x,drive=d
  *
- * One pair of queues for the controller and one for its disks, one command
- * at a time; its namespaces share a bounce buffer. A controller that fails or
- * does not answer is started anew; the command that met with it is an error.
- * If that fails too, every later one is.
+ * One pair of queues for the controller, one command at a time, and one for
+ * its disks, which takes several; its namespaces share a bounce buffer. A
+ * controller that fails or does not answer is started anew; the commands that
+ * met with it are errors. If that fails too, every later one is.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -50,14 +50,16 @@ enum { /* status, the phase bit shifted out: 4.6.1 */
 enum {
     CONTROLLERS = 4, DISKS = 16, DISKS_EACH = 8,
     QUEUE = 16, /* entries of each queue */
+    DEPTH = 8,  /* commands at once */
     IO = 1, /* the number of the disks' pair of queues */
     PAGE = 4096,
-    BOUNCE_BYTES = 128 * 1024, MOST_BYTES = 1 << 20,
+    BOUNCE_BYTES = 128 * 1024, MOST_BYTES = 256 * 1024,
+    LONG_PIECE = 32 * 1024, /* from here on an SGL is less work than PRPs */
     RETRIES = 3,
-    TIMEOUT_USECS = 10 * 1000 * 1000,
+    TIMEOUT_USECS = 10 * 1000 * 1000, LOOK_USECS = 10 * 1000,
 };
 
-struct command { /* 4.2 */
+struct command { /* 4.2; or a first SGL descriptor in place of the PRPs */
     uint8_t opcode, flags;
     uint16_t id;
     uint32_t namespace, reserved[2];
@@ -72,7 +74,23 @@ struct completion { /* 4.6 */
 };
 _Static_assert(sizeof(struct completion) == 16, "NVMe 4.6");
 
+struct sgl { /* 4.4 */
+    uint64_t address, length_and_type;
+};
+_Static_assert(sizeof(struct sgl) == 16, "NVMe 4.4");
+enum { FLAG_SGL = 1 << 6 };
+#define SGL_LAST_SEGMENT (3ull << 60) /* 0: data */
+
+struct slot { /* a command under way or done */
+    struct command command;
+    void *list; /* a page: PRPs of its pages but the first, or an SGL */
+    uint64_t list_phys;
+    bool busy;
+    int status; /* once not busy; -EIO: lost with the controller */
+};
+
 struct queue { /* a pair, a page each */
+    struct slot slots[DEPTH];
     struct command *submission;
     volatile struct completion *completion;
     uint64_t submission_phys, completion_phys;
@@ -86,13 +104,12 @@ struct controller {
     struct queue admin, io;
     uint8_t *bounce;
     uint64_t bounce_phys;
-    uint64_t *list; /* PRPs of a command's pages but the first */
-    uint64_t list_phys;
     uint64_t ready_usecs; /* how long starting and stopping may take */
     uint32_t most_bytes;  /* of one command */
     unsigned number;
     uint16_t last_id;
     bool has_cache; /* a volatile one */
+    bool takes_sgl;
     bool masks;     /* its interrupt is masked until the next command */
     bool broken;    /* nothing but starting it anew helps */
     char model[48];
@@ -122,22 +139,11 @@ static bool has_answer(const struct queue *q)
     return (q->completion[q->head].status & 1) == q->phase;
 }
 
-struct waiting {
-    const struct controller *controller;
-    const struct queue *queue;
-};
-
-static bool over(void *arg)
+static void submit(struct controller *c, struct queue *q, struct slot *s)
 {
-    const struct waiting *w = arg;
-
-    return has_answer(w->queue) || has_failed(w->controller);
-}
-
-static void submit(struct controller *c, struct queue *q, struct command *m)
-{
-    m->id = ++c->last_id;
-    q->submission[q->tail] = *m;
+    s->command.id = (uint16_t)(++c->last_id * DEPTH + (s - q->slots));
+    s->busy = true;
+    q->submission[q->tail] = s->command;
     q->tail = (q->tail + 1) % QUEUE;
     if (c->masks)
         c->regs[REG_MASK_CLEAR] = 1;
@@ -145,37 +151,67 @@ static void submit(struct controller *c, struct queue *q, struct command *m)
     *q->tail_bell = q->tail;
 }
 
-/* Takes the answer off the queue: its status. */
-static unsigned take_answer(struct queue *q)
+static void take_answer(struct controller *c, struct queue *q)
 {
-    unsigned status = q->completion[q->head].status >> 1;
+    unsigned id = q->completion[q->head].id;
+    struct slot *s = &q->slots[id % DEPTH];
 
+    s->status = q->completion[q->head].status >> 1;
+    if (!s->busy || s->command.id != id)
+        c->broken = true; /* nobody asked */
+    s->busy = false;
     q->head = (q->head + 1) % QUEUE;
     if (q->head == 0)
         q->phase ^= 1;
-    *q->head_bell = q->head;
-    return status;
 }
 
-/* The command's status, or a negative errno: the controller is broken. */
-static int exchange(struct controller *c, struct queue *q, struct command *m)
+static void take_answers(struct controller *c, struct queue *q)
 {
-    struct waiting w = { c, q };
-    int error;
+    unsigned before = q->head;
 
-    submit(c, q, m);
-    error = irq_wait(over, &w, TIMEOUT_USECS);
-    if (!error && has_answer(q)) {
+    for (int i = 0; i < QUEUE && has_answer(q) && !c->broken; i++) {
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
-        if (q->completion[q->head].id == m->id)
-            return (int)take_answer(q);
-        error = -EIO;
+        take_answer(c, q);
     }
+    if (q->head != before)
+        *q->head_bell = q->head;
+}
+
+struct waiting {
+    struct controller *controller;
+    struct queue *queue;
+    const struct slot *slot;
+};
+
+static bool over(void *arg)
+{
+    const struct waiting *w = arg;
+
+    take_answers(w->controller, w->queue);
+    return !w->slot->busy || w->controller->broken;
+}
+
+/* The command's status, or a negative errno: the controller is broken. Its
+ * register is slow, and asked only when the answer is. */
+static int await(struct controller *c, struct queue *q, struct slot *s)
+{
+    struct waiting w = { c, q, s };
+    int error = -ETIMEDOUT;
+
+    for (int i = 0; i < TIMEOUT_USECS / LOOK_USECS && error; i++) {
+        error = irq_wait(over, &w, LOOK_USECS);
+        if (error && has_failed(c))
+            break;
+    }
+    if (!s->busy && !c->broken)
+        return s->status;
     c->broken = true;
+    if (!error || has_failed(c))
+        error = -EIO;
     klog("nvme%u: %s (status %x)\n", c->number,
          error == -ETIMEDOUT ? "no answer" : "the controller has failed",
          c->regs[REG_CSTS]);
-    return error ? error : -EIO;
+    return error;
 }
 
 static int status_error(unsigned status)
@@ -187,21 +223,24 @@ static int status_error(unsigned status)
                : -EIO;
 }
 
-/* Again where the controller does not say that it would be in vain. */
-static int run(struct controller *c, struct queue *q, struct command *m)
+/* Waits for what was submitted; again where the controller does not say that
+ * it would be in vain. */
+static int finish(struct controller *c, struct queue *q, struct slot *s)
 {
-    int status = -EIO;
+    int status = await(c, q, s);
 
-    for (int i = 0; i < RETRIES; i++) {
-        status = exchange(c, q, m);
-        if (status <= 0)
-            return status;
+    for (int i = 1; i < RETRIES && status > 0; i++) {
         if ((status & STATUS_FINAL) ||
             (status & STATUS_CODE) >= STATUS_MEDIUM)
             break;
+        submit(c, q, s);
+        status = await(c, q, s);
     }
+    if (status <= 0)
+        return status;
     klog("nvme%u: command %x of %s failed, status %x\n", c->number,
-         m->opcode, q == &c->io ? "a disk" : "the controller", status);
+         s->command.opcode, q == &c->io ? "a disk" : "the controller",
+         status);
     return status_error((unsigned)status);
 }
 
@@ -209,12 +248,14 @@ static int run_admin(struct controller *c, uint8_t opcode,
                      uint32_t namespace, uint64_t prp1, uint32_t cdw10,
                      uint32_t cdw11)
 {
-    struct command m = {
+    struct slot *s = &c->admin.slots[0];
+
+    s->command = (struct command){
         .opcode = opcode, .namespace = namespace, .prp1 = prp1,
         .cdw10 = cdw10, .cdw11 = cdw11,
     };
-
-    return run(c, &c->admin, &m);
+    submit(c, &c->admin, s);
+    return finish(c, &c->admin, s);
 }
 
 /* --- starting the controller: 7.6.1 --- */
@@ -253,6 +294,10 @@ static void empty_queue(struct queue *q)
     memset((void *)(uintptr_t)q->completion, 0, PAGE);
     q->tail = q->head = 0;
     q->phase = 1;
+    for (unsigned i = 0; i < DEPTH; i++) {
+        q->slots[i].busy = false;
+        q->slots[i].status = -EIO;
+    }
 }
 
 static int enable(struct controller *c)
@@ -301,25 +346,12 @@ static int start(struct controller *c)
 
 /* --- block_ops --- */
 
-static int run_io(struct disk *d, struct command *m)
-{
-    struct controller *c = d->controller;
-    int error;
-
-    if (c->broken)
-        return -EIO;
-    m->namespace = d->namespace;
-    error = run(c, &c->io, m);
-    if (c->broken)
-        klog(start(c) ? "nvme%u: given up\n" : "nvme%u: started again\n",
-             c->number);
-    return error;
-}
-
 /* Page by page; a second one alone needs no list: 4.3. */
-static void set_pages(struct command *m, const struct controller *c,
-                      const struct block_piece *pieces, unsigned n)
+static void set_prps(struct slot *s, const struct block_piece *pieces,
+                     unsigned n)
 {
+    struct command *m = &s->command;
+    uint64_t *list = s->list;
     unsigned pages = 0;
 
     m->prp1 = pieces->phys;
@@ -328,38 +360,95 @@ static void set_pages(struct command *m, const struct controller *c,
         uint64_t at = i ? pieces[i].phys : (m->prp1 / PAGE + 1) * PAGE;
 
         for (; at < end; at += PAGE)
-            c->list[pages++] = at;
+            list[pages++] = at;
     }
     if (pages)
-        m->prp2 = pages == 1 ? c->list[0] : c->list_phys;
+        m->prp2 = pages == 1 ? list[0] : s->list_phys;
 }
 _Static_assert(MOST_BYTES / PAGE + 1 <= PAGE / 8, "one page lists them all");
 
-static int nvme_move(struct block_device *b, bool write, uint64_t sector,
-                     uint32_t count, const struct block_piece *pieces,
-                     unsigned n)
+/* Piece by piece; one alone needs no list: 4.4. */
+static void set_sgl(struct slot *s, const struct block_piece *pieces,
+                    unsigned n)
+{
+    struct sgl first = { pieces->phys, pieces->bytes }, *list = s->list;
+
+    for (unsigned i = 0; i < n; i++)
+        list[i] = (struct sgl){ pieces[i].phys, pieces[i].bytes };
+    if (n > 1)
+        first = (struct sgl){ s->list_phys,
+                              n * sizeof *list | SGL_LAST_SEGMENT };
+    s->command.flags = FLAG_SGL;
+    s->command.prp1 = first.address;
+    s->command.prp2 = first.length_and_type;
+}
+
+/* Nothing is under way with a controller that is broken. */
+static void begin(struct disk *d, struct slot *s)
+{
+    struct controller *c = d->controller;
+
+    s->command.namespace = d->namespace;
+    s->status = -EIO;
+    if (!c->broken)
+        submit(c, &c->io, s);
+}
+
+static int end(struct disk *d, struct slot *s)
+{
+    struct controller *c = d->controller;
+    int error;
+
+    if (c->broken || (!s->busy && s->status < 0))
+        return -EIO;
+    error = finish(c, &c->io, s);
+    if (c->broken)
+        klog(start(c) ? "nvme%u: given up\n" : "nvme%u: started again\n",
+             c->number);
+    return error;
+}
+
+static void nvme_begin(struct block_device *b, unsigned slot, bool write,
+                       uint64_t sector, uint32_t count,
+                       const struct block_piece *pieces, unsigned n)
 {
     struct disk *d = b->driver;
-    struct command m = {
+    struct slot *s = &d->controller->io.slots[slot];
+
+    s->command = (struct command){
         .opcode = write ? NVM_WRITE : NVM_READ, .cdw10 = (uint32_t)sector,
         .cdw11 = (uint32_t)(sector >> 32), .cdw12 = count - 1,
     };
+    if (d->controller->takes_sgl &&
+        count * b->sector_size / LONG_PIECE >= n)
+        set_sgl(s, pieces, n);
+    else
+        set_prps(s, pieces, n);
+    begin(d, s);
+}
 
-    set_pages(&m, d->controller, pieces, n);
-    return run_io(d, &m);
+static int nvme_end(struct block_device *b, unsigned slot)
+{
+    struct disk *d = b->driver;
+
+    return end(d, &d->controller->io.slots[slot]);
 }
 
 static int nvme_flush(struct block_device *b)
 {
     struct disk *d = b->driver;
-    struct command m = { .opcode = NVM_FLUSH };
+    struct slot *s = &d->controller->io.slots[0];
 
-    return d->controller->has_cache ? run_io(d, &m) : 0;
+    if (!d->controller->has_cache)
+        return 0;
+    s->command = (struct command){ .opcode = NVM_FLUSH };
+    begin(d, s);
+    return end(d, s);
 }
 
 static const struct block_ops nvme_ops = {
     .read = block_read_dma, .write = block_write_dma,
-    .flush = nvme_flush, .move = nvme_move,
+    .flush = nvme_flush, .begin = nvme_begin, .end = nvme_end,
 };
 
 /* --- what it is: 5.15.2 --- */
@@ -382,9 +471,10 @@ static int identify_controller(struct controller *c)
         n--;
     memcpy(c->model, id + 24, n);
     c->most_bytes = MOST_BYTES;
-    if (id[77] && id[77] < 8) /* a power of two of pages; 0: no limit */
+    if (id[77] && id[77] < 6) /* a power of two of pages; 0: no limit */
         c->most_bytes = (uint32_t)PAGE << id[77];
     c->has_cache = id[525] & 1;
+    c->takes_sgl = id[536] & 3;
     return 0;
 }
 
@@ -429,6 +519,7 @@ static void add_disk(struct controller *c, uint32_t namespace)
     if (b->bounce_sectors > b->most_sectors)
         b->bounce_sectors = b->most_sectors;
     b->most_pieces = MOST_BYTES / PAGE + 1;
+    b->depth = DEPTH;
     b->reach = UINT64_MAX;
     memcpy(b->model, c->model, sizeof b->model);
     if (block_register(b))
@@ -472,6 +563,11 @@ static int make_queue(struct controller *c, struct queue *q, unsigned number,
 {
     volatile uint32_t *bells = c->regs + REG_BELLS;
 
+    for (unsigned i = 0; number == IO && i < DEPTH; i++) {
+        q->slots[i].list = dma_alloc(PAGE, &q->slots[i].list_phys);
+        if (!q->slots[i].list)
+            return -ENOMEM;
+    }
     q->submission = dma_alloc(PAGE, &q->submission_phys);
     q->completion = dma_alloc(PAGE, &q->completion_phys);
     q->tail_bell = bells + 2 * number * stride;
@@ -485,8 +581,7 @@ static int make_memory(struct controller *c, unsigned stride)
         make_queue(c, &c->io, IO, stride))
         return -ENOMEM;
     c->bounce = dma_alloc(BOUNCE_BYTES, &c->bounce_phys);
-    c->list = dma_alloc(PAGE, &c->list_phys);
-    return c->bounce && c->list ? 0 : -ENOMEM;
+    return c->bounce ? 0 : -ENOMEM;
 }
 
 /* What the controller can, as far as it matters here: 3.1.1. */

@@ -42,7 +42,8 @@ UNIT_EXTRA_test_grow := kernel/grow.c kernel/gpt.c kernel/partition.c \
   kernel/store.c drivers/block.c
 UNIT_EXTRA_test_partition := kernel/partition.c drivers/block.c
 
-UNIT_NO_VM += test_ahci
+UNIT_NO_VM += test_ahci test_nvme
+UNIT_EXTRA_test_nvme := drivers/block.c drivers/block_dma.c
 UNIT_EXTRA_test_ahci := drivers/ata.c drivers/block.c drivers/block_dma.c \
   kernel/work.c
 UNIT_NO_VM += test_virtio test_virtio_input test_pixels test_edid test_modes
@@ -64,6 +65,7 @@ $(foreach t,$(UNIT),$(eval $(T)/$(t): $(UNIT_EXTRA_$(t))))
 $(UNIT:%=$(T)/%): $(wildcard tests/unit/*.h)
 $(T)/test_vmm: kernel/vmm.c
 $(T)/test_ahci: drivers/ahci.c
+$(T)/test_nvme: drivers/nvme.c
 $(T)/test_virtio: drivers/virtio.c
 $(T)/test_virtio_gpu: drivers/virtio_gpu.c
 $(T)/test_vbe: drivers/vbe.c
