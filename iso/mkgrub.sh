@@ -26,7 +26,7 @@ search.fs_label AEROBOOT root ${root},
 set prefix=($root)/boot/grub
 CFG
 grub-mkimage -O i386-pc -p /boot/grub -c "$tmp/early.cfg" -o "$tmp/core" \
-    $common biosdisk search_label vbe
+    $common biosdisk search_label vbe chain
 
 # The numbers that grub-bios-setup would fill in: in the boot sector the
 # core's place (0x5c) and no special case for floppies (0x66), in the core's

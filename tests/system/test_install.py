@@ -2,6 +2,7 @@
 systems and not over them, cut off in the middle; then the disk starts alone."""
 import hashlib
 import os
+import struct
 import subprocess
 
 import pytest
@@ -66,12 +67,14 @@ def text_in_workspace(m):
     return m.ask("(World windowNamed: 'Workspace') codePane string")
 
 
-def say_yes_to_all(m, disk, pictures=None):
+def say_yes_to_all(m, disk, pictures=None, choice=0):
     """Up to the last question, which is answered as well."""
     shot = (lambda n: "%s-%s" % (pictures, n)) if pictures else \
         (lambda n: None)
     open_from_world_menu(m, "install to disk...")
     offered = dialog(m, "Install to which disk?", shot("1-which"))
+    for _ in range(choice):
+        m.key("down")
     press(m, "Continue")
     first = dialog(m, "Install to %s?" % disk, shot("2-confirm"))
     press(m, "Continue")
@@ -217,6 +220,128 @@ def test_free_space_beside_other_systems_is_used(tmp_path):
     # The firmware finds it by itself where it is the only one.
     with desktop(args, "beside-after") as m:
         assert text_in_workspace(m) == "'beside others'"
+
+
+# Boot code of somebody else's: says so on the serial line, as BIOSes start
+# it (mov dx,3f8; lodsb, out dx,al until a zero; hlt).
+OTHER = (b"\xfa\x31\xc0\x8e\xd8\xfc\xbe\x14\x7c\xba\xf8\x03"
+         b"\xac\x84\xc0\x74\x03\xee\xeb\xf8" b"the other system\n\0")
+
+
+def mbr(*rows):
+    """A sector: rows of boot flag, type, first sector, sectors."""
+    table = b"".join(struct.pack("<B3xB3xII", *row) for row in rows)
+    return bytes(440) + b"disk\0\0" + table.ljust(64, b"\0") + b"\x55\xaa"
+
+
+def rows_of_mbr(path):
+    with open(path, "rb") as f:
+        sector = f.read(512)
+    rows = [struct.unpack("<B3xB3xII", sector[at:at + 16])
+            for at in range(446, 510, 16)]
+    return [row for row in rows if row[1]]
+
+
+def foreign_mbr(path, megabytes, code):
+    """A disk of somebody else's with an MBR: an active NTFS, and an ext4 in
+    an extended partition, full of bytes; free space between and behind."""
+    blank(path, megabytes)
+    extended = (megabytes - 60) * 2048
+    with open(path, "r+b") as f:
+        f.write(mbr((0x80, 7, 2048, 80 * 2048), (0, 5, extended, 40 * 2048)))
+        f.seek(0)
+        f.write(code)
+        f.seek(512)
+        f.write(b"the rest of it" * 1000)
+        f.seek(extended * 512)
+        f.write(mbr((0, 0x83, 2048, 20 * 2048)))
+        for at in (1, megabytes - 59):
+            f.seek(at * MB)
+            f.write(bytes(range(256)) * 4096)
+        f.seek(MB + 3)
+        f.write(b"NTFS    ")
+    return str(path)
+
+
+def of_others(path, megabytes):
+    """All but boot code, table and what was free."""
+    return digest(path, (440, 446 + 32), (512, 81 * MB),
+                  ((megabytes - 60) * MB, megabytes * MB))
+
+
+@pytest.mark.parametrize("firmware,disk", [
+    ("seabios", "sata0"), ("ovmf", "virtio0")])
+def test_beside_others_on_a_disk_with_an_mbr(firmware, disk, tmp_path):
+    """With a menu: both start."""
+    path = foreign_mbr(tmp_path / "disk.img", 600, OTHER)
+    before, table = of_others(path, 600), rows_of_mbr(path)
+    alone = FIRMWARE[firmware] + inside(disk, path)
+    name = "mbr-%s" % firmware
+    with desktop(alone + medium("cd"), name + "-before") as m:
+        write_in_workspace(m, "beside an MBR")
+        offered, first, second = say_yes_to_all(m, disk, "install-" + name, 1)
+        assert "Windows (NTFS, 84 MB), Linux (21 MB)" in offered
+        assert "the others stay as they are" in first
+        assert "a menu then starts Aerostat" in first
+        assert "its boot code changes" in second
+        said = installed(m, disk, "install-%s-4-done" % name)
+        assert "a menu offers Aerostat" in said
+    assert of_others(path, 600) == before
+    assert rows_of_mbr(path)[:2] == table
+    assert [row[1] for row in rows_of_mbr(path)[2:]] == [0xef, 0xae]
+    with desktop(alone, name + "-after") as m:
+        assert text_in_workspace(m) == "'beside an MBR'"
+        assert "store: on " + disk in m.text()
+        m.ask("Smalltalk at: #Kept put: 6 * 7")
+        assert m.ask("Smalltalk snapshot: true andQuit: false") == "false"
+    with desktop(alone, name + "-again") as m:
+        m.until("Smalltalk at: #Kept", "42")
+    assert of_others(path, 600) == before
+    with Machine(inside(disk, path), name=name + "-other") as m:
+        m.expect("The other system on this disk")  # GRUB's menu
+        m.screenshot("install-%s-5-menu" % name)
+        m.key("down")
+        m.key("ret")
+        m.expect("the other system\n")
+
+
+def test_beside_others_on_an_mbr_that_stays_theirs(tmp_path):
+    path = foreign_mbr(tmp_path / "disk.img", 600, OTHER)
+    code = digest(path, (0, 446 + 32))
+    before = of_others(path, 600)
+    with desktop(medium("cd") + inside("nvme0n1", path), "mbr-left") as m:
+        say_yes_to_all(m, "nvme0n1")
+        said = installed(m, "nvme0n1", "install-mbr-left")
+        assert "still does" in said and "make partition 3 the active" in said
+    assert of_others(path, 600) == before
+    assert digest(path, (0, 446 + 32)) == code
+    with Machine(inside("nvme0n1", path), name="mbr-left-other") as m:
+        m.expect("the other system\n")
+    # By UEFI, and by a boot sector that starts the active partition.
+    with desktop(FIRMWARE["ovmf"] + inside("nvme0n1", path),
+                 "mbr-left-uefi") as m:
+        assert "store: on nvme0n1" in m.text()
+    with open(path, "r+b") as f:
+        f.seek(MB * 81)
+        sector = f.read(512)
+        f.seek(0)
+        f.write(sector[:440])
+    with desktop(inside("nvme0n1", path), "mbr-left-active") as m:
+        assert "store: on nvme0n1" in m.text()
+
+
+def test_an_mbr_without_room_is_left_alone(tmp_path):
+    path = blank(tmp_path / "disk.img", 400)
+    with open(path, "r+b") as f:
+        f.write(mbr(*((0, 0x83, 2048 * i, 2048) for i in (1, 2, 3))))
+    before = digest(path)
+    with desktop(medium("cd") + inside("virtio0", path), "mbr-full") as m:
+        open_from_world_menu(m, "install to disk...")
+        text = dialog(m, "Nowhere to install", "install-mbr-full")
+        assert "one entry free of four" in text
+        press(m, "OK")
+        no_dialog(m)
+    assert digest(path) == before
 
 
 @pytest.mark.parametrize("late", [False, True])
