@@ -13,7 +13,7 @@
 
 enum {
     BOOT_RANGES = 256, BOOT_MODULES = 8, BOOT_LINE = 1024, BOOT_NAME = 64,
-    BOOT_RSDP = 36,
+    BOOT_RSDP = 36, BOOT_EFI_REGIONS = 128,
 };
 
 enum boot_memory {
@@ -42,6 +42,18 @@ struct boot_framebuffer {
     } red, green, blue;
 };
 
+/* UEFI's services that go on after its boot services have ended, and the
+ * memory that they need under its physical addresses. */
+struct boot_efi {
+    uint64_t system_table; /* physical; 0: none */
+    unsigned bits;         /* of the firmware: 32 or 64; 0: no UEFI */
+    unsigned region_count;
+    struct {
+        uint64_t start, pages; /* of 4096 bytes */
+    } regions[BOOT_EFI_REGIONS];
+    bool cut; /* there are more regions */
+};
+
 struct boot_info {
     const char *protocol;
     bool bios; /* a BIOS started it, no UEFI */
@@ -53,6 +65,7 @@ struct boot_info {
     struct boot_framebuffer framebuffer;
     uint8_t rsdp[BOOT_RSDP]; /* ACPI root pointer, as found */
     unsigned rsdp_bytes;     /* 0: the loader gave none */
+    struct boot_efi efi;
 };
 
 /* Reached from start.S in long mode, first 4 GiB mapped at 0. */

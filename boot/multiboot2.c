@@ -12,6 +12,7 @@ enum mb2_tag_type {
     TAG_RSDP_NEW = 15, TAG_EFI_MAP = 17,
 };
 enum { FRAMEBUFFER_RGB = 1 };
+#define EFI_RUNTIME (1ull << 63) /* UEFI 2.10, section 7.2.3 */
 
 struct mb2_tag {
     uint32_t type, size;
@@ -40,6 +41,18 @@ struct mb2_framebuffer {
     uint8_t bpp, type;
     uint16_t reserved;
     uint8_t fields[6]; /* of red, green, blue: lowest bit, bits */
+};
+struct mb2_efi64 {
+    struct mb2_tag tag;
+    uint64_t system_table;
+};
+struct mb2_efi_map {
+    struct mb2_tag tag;
+    uint32_t entry_size, entry_version;
+};
+struct mb2_efi_entry { /* UEFI's own */
+    uint32_t type, zero;
+    uint64_t start, virtual, pages, attributes;
 };
 
 static void read_memory_map(struct boot_info *b, const struct mb2_tag *t)
@@ -77,9 +90,47 @@ static void read_framebuffer(struct boot_info *b, const struct mb2_tag *t)
     memcpy(&b->framebuffer.blue, f->fields + 4, 2);
 }
 
-static void read_efi(struct boot_info *b, const struct mb2_tag *t)
+static void read_efi32(struct boot_info *b, const struct mb2_tag *t)
 {
     b->bios = false;
+    b->efi.bits = 32;
+}
+
+static void read_efi64(struct boot_info *b, const struct mb2_tag *t)
+{
+    b->bios = false;
+    b->efi.bits = 64;
+    b->efi.system_table = ((const struct mb2_efi64 *)(const void *)t)
+                              ->system_table;
+}
+
+static void add_efi_region(struct boot_efi *efi, const struct mb2_efi_entry *e)
+{
+    if (!(e->attributes & EFI_RUNTIME) || !e->pages)
+        return;
+    if (efi->region_count == BOOT_EFI_REGIONS) {
+        efi->cut = true;
+        return;
+    }
+    efi->regions[efi->region_count].start = e->start;
+    efi->regions[efi->region_count++].pages = e->pages;
+}
+
+/* There only when GRUB has ended the firmware's boot services. */
+static void read_efi_map(struct boot_info *b, const struct mb2_tag *t)
+{
+    const struct mb2_efi_map *m = (const void *)t;
+    const char *p = (const char *)(m + 1), *end = (const char *)t + t->size;
+
+    b->bios = false;
+    if (m->entry_size < sizeof(struct mb2_efi_entry))
+        return;
+    for (; end - p >= m->entry_size; p += m->entry_size) {
+        struct mb2_efi_entry e;
+
+        memcpy(&e, p, sizeof e);
+        add_efi_region(&b->efi, &e);
+    }
 }
 
 static void read_rsdp(struct boot_info *b, const struct mb2_tag *t)
@@ -131,9 +182,9 @@ static const struct {
     { TAG_MEMORY_MAP, sizeof(struct mb2_memory_map), read_memory_map },
     { TAG_FRAMEBUFFER, offsetof(struct mb2_framebuffer, type) + 1,
       read_framebuffer },
-    { TAG_EFI32, sizeof(struct mb2_tag), read_efi },
-    { TAG_EFI64, sizeof(struct mb2_tag), read_efi },
-    { TAG_EFI_MAP, sizeof(struct mb2_tag), read_efi },
+    { TAG_EFI32, sizeof(struct mb2_tag), read_efi32 },
+    { TAG_EFI64, sizeof(struct mb2_efi64), read_efi64 },
+    { TAG_EFI_MAP, sizeof(struct mb2_efi_map), read_efi_map },
     { TAG_RSDP_OLD, sizeof(struct mb2_tag), read_rsdp },
     { TAG_RSDP_NEW, sizeof(struct mb2_tag), read_rsdp },
 };

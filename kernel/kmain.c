@@ -34,6 +34,7 @@
 #include "kernel/clock.h"
 #include "kernel/cmdline.h"
 #include "kernel/cpu.h"
+#include "kernel/efi.h"
 #include "kernel/fwcfg.h"
 #include "kernel/grow.h"
 #include "kernel/irq.h"
@@ -238,6 +239,7 @@ _Noreturn static void run(const struct boot_info *boot)
     check_memory();
     clock_init();
     start_interrupts();
+    efi_init(boot);
     if (cmdline_get(&options, "memtest"))
         memory_test();
     start_devices();

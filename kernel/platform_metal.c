@@ -4,6 +4,7 @@
  */
 #include "kernel/platform_metal.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "kernel/clock.h"
 #include "kernel/cmdline.h"
 #include "kernel/cpu.h"
+#include "kernel/efi.h"
 #include "kernel/klog.h"
 #include "kernel/log_file.h"
 #include "kernel/panic.h"
@@ -416,6 +418,25 @@ int plat_disk_use(const char *name, uint64_t first, uint64_t sectors,
 int plat_disk_format(const char *name, const char **why)
 {
     return storage_format(name, why) ? -1 : 0;
+}
+
+/* --- the firmware --- */
+
+int plat_firmware_get(const char *name, void *bytes, uint64_t *n,
+                      const char **why)
+{
+    int error = efi_get(name, bytes, n, why);
+
+    if (error != -ENOENT)
+        return error ? -1 : 0;
+    *n = 0;
+    return 0;
+}
+
+int plat_firmware_set(const char *name, const void *bytes, uint64_t n,
+                      const char **why)
+{
+    return efi_set(name, bytes, n, why) ? -1 : 0;
 }
 
 /* --- the rest --- */

@@ -24,6 +24,7 @@ _Static_assert(sizeof(struct gate) == 16, "interrupt gate");
 
 static struct gate idt[256] __attribute__((aligned(16)));
 static void (*irq_entry)(unsigned vector);
+static bool (*rescue)(struct trap_frame *frame);
 
 static const char *const exception_names[] = {
     "division by zero", "debug trap", "non-maskable interrupt", "breakpoint",
@@ -85,13 +86,15 @@ void trap_init_stacks(void)
 
 void trap_set_irq_entry(void (*entry)(unsigned vector)) { irq_entry = entry; }
 
+void trap_set_rescue(bool (*r)(struct trap_frame *frame)) { rescue = r; }
+
 void trap_entry(struct trap_frame *frame)
 {
     size_t known = sizeof exception_names / sizeof *exception_names;
 
     if (frame->vector >= VECTOR_FIRST_IRQ && irq_entry)
         irq_entry((unsigned)frame->vector);
-    else
+    else if (!rescue || !rescue(frame))
         panic_trap(frame, frame->vector < known
                               ? exception_names[frame->vector]
                               : "unexpected exception");

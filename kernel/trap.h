@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What isr.S leaves on the stack. */
@@ -26,5 +27,8 @@ void trap_entry(struct trap_frame *frame);
 void trap_init(void);
 /* Gives interrupts, exceptions, double fault and NMI a stack each. */
 void trap_init_stacks(void);
+/* Who is asked about exceptions before they are fatal: true, and the machine
+ * goes on as the frame then says. NULL: nobody. */
+void trap_set_rescue(bool (*rescue)(struct trap_frame *frame));
 /* Who gets vectors 32 to 255; runs with interrupts off. */
 void trap_set_irq_entry(void (*entry)(unsigned vector));

@@ -213,6 +213,57 @@ void vmm_init(void)
     pmm_prefer_high();
 }
 
+/* --- the other address space --- */
+
+enum { TABLE_ENTRIES = 512, KERNEL_HALF = TABLE_ENTRIES / 2 };
+
+static uint64_t *space; /* its top table; NULL: nothing is mapped there */
+
+static bool make_space(void)
+{
+    uint64_t page = space ? NO_PAGE : pmm_alloc();
+
+    if (page != NO_PAGE) {
+        space = phys_to_virt(page);
+        memset(space, 0, PAGE_SIZE);
+    }
+    return space != NULL;
+}
+
+int vmm_space_map(uint64_t phys, uint64_t pages)
+{
+    uint64_t *kernel = root;
+    int error = make_space() ? 0 : -ENOMEM;
+
+    root = space;
+    for (uint64_t i = 0; i < pages && !error; i++)
+        error = vmm_map(phys + i * PAGE_SIZE, phys + i * PAGE_SIZE,
+                        PAGE_WRITE | PAGE_EXEC);
+    root = kernel;
+    return error;
+}
+
+/* Pages of the lower half are global, too: with CR4.PGE off none is
+ * remembered from one space in the other (SDM 3, 4.10.4.1). */
+static void switch_to(const uint64_t *table)
+{
+    write_cr4(read_cr4() & ~CR4_PGE);
+    write_cr3((uint64_t)(uintptr_t)table - DIRECT_BASE);
+}
+
+void vmm_space_enter(void)
+{
+    memcpy(space + KERNEL_HALF, root + KERNEL_HALF,
+           (TABLE_ENTRIES - KERNEL_HALF) * sizeof *root);
+    switch_to(space);
+}
+
+void vmm_space_leave(void)
+{
+    switch_to(root);
+    write_cr4(read_cr4() | CR4_PGE);
+}
+
 /* --- ranges --- */
 
 /* Makes the page tables of the range and counts what is not mapped there.

@@ -44,6 +44,14 @@ uint64_t vmm_unmap(uint64_t virt);
 /* Physical address behind `virt`; false: not mapped. */
 bool vmm_translate(uint64_t virt, uint64_t *phys);
 
+/* Another address space for code of others: the kernel's half as it is, below
+ * it nothing but what is mapped here, under its physical address, to be read,
+ * written and run. 0 or -ENOMEM. */
+int vmm_space_map(uint64_t phys, uint64_t pages);
+/* Goes there, and back. Interrupts are off and stay off. */
+void vmm_space_enter(void);
+void vmm_space_leave(void);
+
 /* Fresh zeroed pages wherever [virt, virt+bytes) has none yet; all or none.
  * 0 or -ENOMEM. */
 int vmm_commit(uint64_t virt, uint64_t bytes, unsigned flags);

@@ -120,6 +120,16 @@ int plat_disk_move(const char *name, bool write, uint64_t sector, void *bytes,
 int plat_disk_use(const char *name, uint64_t first, uint64_t sectors,
                   const char **why);
 
+/* --- the firmware's variables: what it starts --- */
+
+/* The value of a variable that all systems share ("BootOrder") into *n bytes;
+ * *n: how many it has, 0 for none of that name. 0, or -1: *why. */
+int plat_firmware_get(const char *name, void *bytes, uint64_t *n,
+                      const char **why);
+/* Gives it another; no bytes: takes it away. 0, or -1: *why. */
+int plat_firmware_set(const char *name, const void *bytes, uint64_t n,
+                      const char **why);
+
 /* --- display --- */
 
 struct plat_display {

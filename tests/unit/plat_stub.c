@@ -232,3 +232,17 @@ const struct plat_hardware *plat_stub_hardware;
 
 const struct plat_hardware *plat_hardware(void) { return plat_stub_hardware; }
 size_t plat_describe(const char *topic, char *text, size_t n) { return 0; }
+
+int plat_firmware_get(const char *name, void *bytes, uint64_t *n,
+                      const char **why)
+{
+    *why = "no firmware";
+    return -1;
+}
+
+int plat_firmware_set(const char *name, const void *bytes, uint64_t n,
+                      const char **why)
+{
+    *why = "no firmware";
+    return -1;
+}

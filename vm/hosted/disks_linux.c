@@ -92,3 +92,16 @@ int plat_disk_move(const char *name, bool write, uint64_t sector, void *bytes,
         return -EINVAL;
     return move(d->fd, write, sector * d->sector_size, bytes, n);
 }
+
+int plat_firmware_get(const char *name, void *bytes, uint64_t *n,
+                      const char **why)
+{
+    *why = "the firmware is the host system's affair";
+    return -1;
+}
+
+int plat_firmware_set(const char *name, const void *bytes, uint64_t n,
+                      const char **why)
+{
+    return plat_firmware_get(name, NULL, NULL, why);
+}

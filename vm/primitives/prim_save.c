@@ -210,3 +210,46 @@ int prim_boot_file(struct vm *vm, int argc)
         return PRIM_ERR_NO_MEMORY;
     return prim_answer(vm, argc, copy);
 }
+
+enum { FIRMWARE_NAME = 32, FIRMWARE_BYTES = 4096 };
+
+/* A variable of the firmware: bytes, nil for none, or a String: why not. */
+int prim_firmware_read(struct vm *vm, int argc)
+{
+    char name[FIRMWARE_NAME];
+    uint8_t value[FIRMWARE_BYTES];
+    uint64_t n = sizeof value;
+    const char *why = NULL;
+    oop class;
+
+    if (argc != 1)
+        return PRIM_ERR_BAD_NUM_ARGS;
+    if (!text_operand(vm, argc, 1, name, sizeof name))
+        return PRIM_ERR_BAD_ARGUMENT;
+    if (plat_firmware_get(name, value, &n, &why))
+        return prim_answer_new(vm, argc, string_or_nil(vm, why));
+    if (!n)
+        return prim_answer(vm, argc, vm->heap.nil);
+    class = heap_special(&vm->heap, SPL_CLASS_BYTE_ARRAY);
+    return prim_answer_new(
+        vm, argc, heap_new_bytes(&vm->heap, heap_class_hash(&vm->heap, class),
+                                 value, n));
+}
+
+/* Name and bytes: nil, or in a line why not. */
+int prim_firmware_write(struct vm *vm, int argc)
+{
+    char name[FIRMWARE_NAME];
+    const char *why = NULL;
+    oop value;
+
+    if (argc != 2)
+        return PRIM_ERR_BAD_NUM_ARGS;
+    value = prim_operand(vm, argc, 2);
+    if (!text_operand(vm, argc, 1, name, sizeof name) || !is_bytes(value) ||
+        byte_count(value) > FIRMWARE_BYTES)
+        return PRIM_ERR_BAD_ARGUMENT;
+    if (plat_firmware_set(name, bytes(value), byte_count(value), &why) == 0)
+        why = NULL;
+    return prim_answer_new(vm, argc, string_or_nil(vm, why));
+}
