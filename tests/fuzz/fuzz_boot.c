@@ -51,7 +51,8 @@ static bool run(uint8_t *data, size_t size)
     memset(&b, 0, sizeof b);
     boot_from_multiboot2(&b, (uint64_t)(uintptr_t)data);
     if (b.range_count > BOOT_RANGES || b.module_count > BOOT_MODULES ||
-        b.rsdp_bytes > BOOT_RSDP || !ended(b.command_line, BOOT_LINE))
+        b.rsdp_bytes > BOOT_RSDP || !ended(b.command_line, BOOT_LINE) ||
+        b.efi.region_count > BOOT_EFI_REGIONS)
         abort();
     for (unsigned i = 0; i < b.range_count; i++)
         if (b.ranges[i].type < BOOT_RAM || b.ranges[i].type > BOOT_BAD)
@@ -94,6 +95,15 @@ static size_t seed(unsigned i, uint8_t *to)
                        { 0xffff0000, 0x10000, 7, 0 } } };
     static const uint32_t screen[] = { 0xfd000000, 0, 4096, 1024, 768,
                                        0x0120 };
+    static const uint64_t efi = 0x7f000000;
+    static const struct {
+        uint32_t entry_size, version;
+        struct {
+            uint64_t type, start, virtual, pages, attributes, more;
+        } entries[3];
+    } efi_map = { 48, 1, { { 7, 0x100000, 0, 500, 15, 0 },
+                           { 5, 0x7e000000, 0, 16, 1ull << 63, 0 },
+                           { 11, 0xffc00000, 0, 4, 1ull << 63, 0 } } };
     static const char rsdp[36] = "RSD PTR ";
     uint8_t *at = to + 8;
 
@@ -103,6 +113,8 @@ static size_t seed(unsigned i, uint8_t *to)
     at = add_tag(at, 3, &module, sizeof module);
     at = add_tag(at, 6, &map, sizeof map);
     at = add_tag(at, 8, screen, sizeof screen);
+    at = add_tag(at, 12, &efi, sizeof efi);
+    at = add_tag(at, 17, &efi_map, sizeof efi_map);
     at = add_tag(at, 14, rsdp, 20);
     at = add_tag(at, 15, rsdp, 36);
     at = add_tag(at, 0, "", 0);
