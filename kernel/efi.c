@@ -17,6 +17,7 @@
 
 #include "boot/boot_info.h"
 #include "kernel/bytes.h"
+#include "kernel/efi_call.h"
 #include "kernel/irq.h"
 #include "kernel/klog.h"
 #include "kernel/trap.h"
@@ -27,16 +28,9 @@ enum { /* offsets */
     RUNTIME_GET = 72, RUNTIME_SET = 88, RUNTIME_BYTES = 136,
 };
 enum { NON_VOLATILE = 1, AT_BOOT = 2, AT_RUN_TIME = 4 };
-enum { VALUE_BYTES = 4096, ARGS = 5 };
+enum { VALUE_BYTES = 4096 };
 #define ERROR(n) (1ull << 63 | (n)) /* appendix D */
 #define DIRECT_END (DEVICE_BASE - DIRECT_BASE)
-
-/* efi.S: calls `entry` as Microsoft's compilers do; EFI_FAULTED if it came
- * back through efi_escape. */
-#define EFI_FAULTED 0x7fffffffffffffffull
-uint64_t efi_call(uint64_t entry, const uint64_t args[ARGS]);
-extern char efi_escape[];
-extern uint64_t efi_stack;
 
 static const struct boot_efi *efi;
 static const char *missing; /* why it cannot be asked; NULL: it can */
@@ -153,7 +147,7 @@ static bool escape(struct trap_frame *frame)
     return true;
 }
 
-static uint64_t call(uint64_t entry, const uint64_t args[ARGS])
+static uint64_t call(uint64_t entry, const uint64_t args[EFI_ARGS])
 {
     bool on = irq_save();
     uint64_t status;
@@ -224,7 +218,7 @@ int efi_get(const char *name, void *bytes, uint64_t *n, const char **why)
 {
     uint32_t attributes = 0;
     uint64_t size = sizeof value;
-    const uint64_t args[ARGS] = { address(wide_name), address(global_guid),
+    const uint64_t args[EFI_ARGS] = { address(wide_name), address(global_guid),
                                   address(&attributes), address(&size),
                                   address(value) };
     int error = prepare(name, why);
@@ -242,7 +236,7 @@ int efi_get(const char *name, void *bytes, uint64_t *n, const char **why)
 
 int efi_set(const char *name, const void *bytes, uint64_t n, const char **why)
 {
-    const uint64_t args[ARGS] = { address(wide_name), address(global_guid),
+    const uint64_t args[EFI_ARGS] = { address(wide_name), address(global_guid),
                                   NON_VOLATILE | AT_BOOT | AT_RUN_TIME, n,
                                   address(value) };
     int error = prepare(name, why);

@@ -46,7 +46,7 @@ void vmm_space_leave(void) { fake.left++; }
 
 static void *at(uint64_t address) { return (void *)(uintptr_t)address; }
 
-uint64_t efi_call(uint64_t entry, const uint64_t args[ARGS])
+uint64_t efi_call(uint64_t entry, const uint64_t args[EFI_ARGS])
 {
     assert_true(calling && fake.entered == fake.left + 1);
     fake.calls++;
