@@ -49,8 +49,13 @@ void tier2_count(struct vm *vm, struct jit_code *code)
  * up for long, but a piece may be had on debt, of which a large one's is not
  * paid in full: the small ones after it cost little. Whoever says how many
  * calls are wanted gets the code then.
+ *
+ * The figures weigh the first run of a program, tens of milliseconds, against
+ * the runs after it: a greater share makes the first one slower, a smaller one
+ * finds the third still without the code. Without PATIENCE, what is hot waits
+ * behind all that is warm.
  */
-enum { SHARE = 6, CREDIT_LIMIT = 4000, DEBT_LIMIT = 6000, PATIENCE = 30 };
+enum { SHARE = 10, CREDIT_LIMIT = 4000, DEBT_LIMIT = 6000, PATIENCE = 30 };
 
 static bool has_credit(struct vm *vm)
 {
