@@ -33,10 +33,14 @@ void plat_panic(const char *message)
 }
 void plat_exit(int code) { exit(code); }
 void plat_restart(void) {}
+uint64_t plat_stub_clock, plat_stub_tick;
+
 uint64_t plat_usecs(void)
 {
     struct timespec t;
 
+    if (plat_stub_clock)
+        return plat_stub_clock += plat_stub_tick;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }

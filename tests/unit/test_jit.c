@@ -9,6 +9,7 @@
 #include "vm/jit/jit_private.h"
 #include "vm/platform.h"
 
+#include "tests/unit/plat_stub.h"
 #include "tests/unit/tiny_code.h"
 
 static int set_up(void **state)
@@ -364,7 +365,77 @@ static void a_selector_is_unlinked_alone(void **state)
     link_all(all);
 }
 
+/* --- when the second tier may compile --- */
+
+/* Calls `one` two thousand times, which is often enough for it to be asked;
+ * answers how many pieces there are. */
+static uint64_t optimised_after_calls(oop selector)
+{
+    oop loop = code(SISTA, 1, 0,
+                    CODE(80, 208, 64, 225, 7, 232, 208, 98, 239, 11,
+                         79, 130, 216, 64, 81, 96, 208, 225, 255, 237, 237,
+                         64, 92));
+
+    slots(loop)[3] = selector;
+    call(loop);
+    return vm->jit->stats.optimised;
+}
+
+static int set_up_clock(void **state)
+{
+    oop one;
+
+    if (set_up(state))
+        return -1;
+    plat_stub_clock = vm->jit->credited_at = 1000000;
+    plat_stub_tick = 0;
+    vm->jit->second_tier = true;
+    vm->options.jit_threshold2 = -1;
+    for (int i = 0; i < 2; i++) {
+        one = code(SISTA, 0, 0, CODE(81, 92));
+        enter(int_oop(103 + i), heap_class_index(vm->heap.nil), one,
+              JIT_METHOD);
+    }
+    return 0;
+}
+
+static int tear_down_clock(void **state)
+{
+    plat_stub_clock = plat_stub_tick = 0;
+    return tear_down(state);
+}
+
+static void nothing_is_optimised_before_time_has_gone_by(void **state)
+{
+    assert_int_equal(optimised_after_calls(int_oop(103)), 0);
+    plat_stub_clock += 10;
+    assert_int_equal(optimised_after_calls(int_oop(103)), 1);
+}
+
+static void what_a_piece_took_is_waited_for(void **state)
+{
+    plat_stub_tick = 200;
+    assert_int_equal(optimised_after_calls(int_oop(103)), 1);
+    assert_int_equal(vm->jit->stats.optimise_usecs, 200);
+    assert_true(vm->jit->credit < 0);
+    plat_stub_tick = 0;
+    assert_int_equal(optimised_after_calls(int_oop(104)), 1);
+    plat_stub_clock += 4000;
+    assert_int_equal(optimised_after_calls(int_oop(104)), 2);
+}
+
+static void what_asks_often_need_not_wait(void **state)
+{
+    uint64_t rounds = 0;
+
+    while (rounds < 20 && !optimised_after_calls(int_oop(103)))
+        rounds++;
+    assert_in_range(rounds, 3, 15);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST_TIMED(f) \
+    cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
 
 int main(void)
 {
@@ -391,6 +462,9 @@ int main(void)
         TEST(a_forgotten_method_is_unlinked_where_it_is_called),
         TEST(a_method_with_two_names_is_unlinked_for_both),
         TEST(a_selector_is_unlinked_alone),
+        TEST_TIMED(nothing_is_optimised_before_time_has_gone_by),
+        TEST_TIMED(what_a_piece_took_is_waited_for),
+        TEST_TIMED(what_asks_often_need_not_wait),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
