@@ -235,9 +235,10 @@ class Machine:
         self.qmp("input-send-event", events=list(events))
 
     def _move(self, dx, dy):
+        """By steps that fit a packet of PS/2 each."""
         while dx or dy:
-            sx = max(-100, min(100, dx))
-            sy = max(-100, min(100, dy))
+            sx = max(-120, min(120, dx))
+            sy = max(-120, min(120, dy))
             self._send({"type": "rel", "data": {"axis": "x", "value": sx}},
                        {"type": "rel", "data": {"axis": "y", "value": sy}})
             dx, dy = dx - sx, dy - sy
@@ -245,7 +246,7 @@ class Machine:
 
     def move_to(self, x, y):
         if self.x is None:
-            self._move(-4000, -4000)
+            self._move(-1320, -1320)  # over the whole of 1280 x 800
             self.x = self.y = 0
         self._move(x - self.x, y - self.y)
         self.x, self.y = x, y
