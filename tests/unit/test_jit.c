@@ -424,6 +424,19 @@ static void what_a_piece_took_is_waited_for(void **state)
     assert_int_equal(optimised_after_calls(int_oop(104)), 2);
 }
 
+static void nothing_is_optimised_while_methods_are_replaced(void **state)
+{
+    oop replaced = code(SISTA, 0, 0, CODE(81, 92));
+
+    plat_stub_clock += 1000;
+    assert_int_equal(call(replaced), int_oop(1));
+    jit_forget(vm, replaced);
+    plat_stub_clock += 10000;
+    assert_int_equal(optimised_after_calls(int_oop(103)), 0);
+    plat_stub_clock += 10000;
+    assert_int_equal(optimised_after_calls(int_oop(103)), 1);
+}
+
 static void what_asks_often_need_not_wait(void **state)
 {
     uint64_t rounds = 0;
@@ -464,6 +477,7 @@ int main(void)
         TEST(a_selector_is_unlinked_alone),
         TEST_TIMED(nothing_is_optimised_before_time_has_gone_by),
         TEST_TIMED(what_a_piece_took_is_waited_for),
+        TEST_TIMED(nothing_is_optimised_while_methods_are_replaced),
         TEST_TIMED(what_asks_often_need_not_wait),
     };
 

@@ -156,6 +156,7 @@ struct jit {
     uint64_t epoch;          /* counts flushes */
     int64_t credit;          /* tier2.c: for compiling */
     uint64_t credited_at;
+    uint64_t replaced_at;    /* when a method with code was, last */
     struct jit_stats {
         uint64_t compiled, refused, flushes, forgotten, loops, taken_over;
         uint64_t misses, links, pics, megamorphic, unlinks, code_bytes;

@@ -278,6 +278,7 @@ void jit_forget(struct vm *vm, oop method)
     }
     if (!found)
         return;
+    j->replaced_at = plat_usecs();
     memset(j->block_cache, 0, sizeof j->block_cache);
     send_check_arrays(vm);
 }

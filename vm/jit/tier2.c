@@ -54,25 +54,39 @@ void tier2_count(struct vm *vm, struct jit_code *code)
  * the runs after it: a greater share makes the first one slower, a smaller one
  * finds the third still without the code. Without PATIENCE, what is hot waits
  * behind all that is warm.
+ *
+ * While methods are replaced that run, code which has them inside is made in
+ * vain: nothing is compiled until QUIET microseconds after the last one.
  */
-enum { SHARE = 10, CREDIT_LIMIT = 4000, DEBT_LIMIT = 6000, PATIENCE = 30 };
+enum {
+    SHARE = 10,
+    CREDIT_LIMIT = 4000,
+    DEBT_LIMIT = 6000,
+    PATIENCE = 30,
+    QUIET = 20000,
+};
 
-static bool has_credit(struct vm *vm)
+static void earn_credit(struct jit *j, uint64_t now)
 {
-    struct jit *j = vm->jit;
-    uint64_t now = plat_usecs(), ran = now - j->credited_at;
+    uint64_t ran = now - j->credited_at;
 
     j->credited_at = now;
     j->credit += ran < CREDIT_LIMIT ? (int64_t)ran : CREDIT_LIMIT;
     if (j->credit > CREDIT_LIMIT)
         j->credit = CREDIT_LIMIT;
-    return j->credit > 0 || vm->options.jit_threshold2 >= 0;
 }
 
-/* What asks again and again is worth it in any case. */
 static bool can_afford(struct vm *vm, struct jit_code *code)
 {
-    return ++code->asked >= PATIENCE || has_credit(vm);
+    struct jit *j = vm->jit;
+    uint64_t now = plat_usecs();
+
+    if (vm->options.jit_threshold2 >= 0)
+        return true;
+    earn_credit(j, now);
+    if (now - j->replaced_at < QUIET)
+        return false;
+    return ++code->asked >= PATIENCE || j->credit > 0;
 }
 
 /* By the loop's bytecode, or an embedded block's first. */
