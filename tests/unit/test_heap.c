@@ -343,6 +343,29 @@ static void survivors_grow_old(void **state)
     assert_list(roots[0], 9000);
 }
 
+static void what_does_not_die_is_not_copied_for_ever(void **state)
+{
+    int i;
+
+    roots[0] = new_list(2000); /* far from filling a survivor space */
+    for (i = 0; i < 8; i++)
+        scavenge();
+    assert_list(roots[0], 2000);
+    assert_false(heap_is_young(h, roots[0]));
+    assert_int_equal(h->stats.tenures, 2000);
+}
+
+static void few_survivors_stay_young(void **state)
+{
+    int i;
+
+    roots[0] = new_list(100);
+    for (i = 0; i < 20; i++)
+        scavenge();
+    assert_list(roots[0], 100);
+    assert_true(heap_is_young(h, roots[0]));
+}
+
 static void old_objects_keep_young_ones(void **state)
 {
     roots[0] = heap_new_old(h, CLS_ARRAY, FMT_ARRAY, 300);
@@ -869,6 +892,8 @@ int main(void)
         TEST(clones_share_fields_only),
         TEST(what_is_reached_survives),
         TEST(survivors_grow_old),
+        TEST(what_does_not_die_is_not_copied_for_ever),
+        TEST(few_survivors_stay_young),
         TEST(old_objects_keep_young_ones),
         TEST(a_full_remembered_set_is_no_harm),
         TEST(a_tiny_mark_stack_is_no_harm),

@@ -75,6 +75,8 @@ struct heap_private {
     uint64_t past_start, past_free;     /* survivors of earlier scavenges */
     uint64_t future_start, future_free; /* filled by the running scavenge */
     uint64_t tenure_bytes;      /* this much at past_start goes old next */
+    uint64_t copied_again;      /* bytes that survived earlier scavenges too */
+    unsigned idle_copies;       /* scavenges in a row that little died in */
     uint64_t eden_wish;         /* so much of eden is to be filled */
     struct oop_list tenured;    /* chunks filled by the running scavenge */
     uint64_t gc_trigger;        /* old bytes used: a cycle is wanted */

@@ -10,14 +10,17 @@
  * again.
  *
  * Tenuring: when the survivors are many or fill most of their space, those
- * copied first last time go old in the next scavenge; so does all that finds
- * no room.
+ * copied first last time go old in the next scavenge; when hardly any of the
+ * earlier survivors died a few times in a row, all of them do: copying them
+ * on and on gains nothing. So does what finds no room.
  */
 #include "vm/memory/heap_private.h"
 
 enum {
     AHEAD = 6, /* remembered objects that are being fetched */
     MANY_SURVIVORS = 1 << 19, /* bytes: copying them takes a millisecond */
+    FEW_SURVIVORS = 1 << 15,  /* and these are not worth a thought */
+    IDLE_COPIES = 3,          /* after so many they go old */
 };
 
 static uint64_t in_future(const struct heap_private *p, oop o)
@@ -31,6 +34,8 @@ static inline uint64_t place(struct heap *h, uint64_t from, uint64_t n)
     struct heap_private *p = h->private_;
     uint64_t to = p->future_free;
 
+    if (from - p->past_start < p->survivor_size)
+        p->copied_again += n;
     if (from - p->past_start >= p->tenure_bytes &&
         n <= p->future_start + p->survivor_size - to) {
         p->future_free = to + n;
@@ -351,10 +356,21 @@ static void settle_weak_references(struct heap *h)
         p->owner.visit_weak(p->owner.owner, survivor);
 }
 
+/* Did next to nothing of the `past` bytes die, a few times by now? */
+static bool copies_in_vain(struct heap_private *p, uint64_t past)
+{
+    if (past <= FEW_SURVIVORS || p->copied_again < past / 8 * 7)
+        p->idle_copies = 0;
+    else
+        p->idle_copies++;
+    return p->idle_copies >= IDLE_COPIES;
+}
+
 static void swap_survivors(struct heap *h)
 {
     struct heap_private *p = h->private_;
     uint64_t start = p->past_start, used, many = p->survivor_size / 4 * 3;
+    bool in_vain = copies_in_vain(p, p->past_free - start);
 
     p->past_start = p->future_start;
     p->past_free = p->future_free;
@@ -363,7 +379,9 @@ static void swap_survivors(struct heap *h)
     used = p->past_free - p->past_start;
     if (many > MANY_SURVIVORS)
         many = MANY_SURVIVORS;
-    p->tenure_bytes = used > many ? used / 2 : 0;
+    p->tenure_bytes = in_vain ? used : used > many ? used / 2 : 0;
+    if (in_vain)
+        p->idle_copies = 0;
 }
 
 void heap_scavenge(struct heap *h)
@@ -375,7 +393,7 @@ void heap_scavenge(struct heap *h)
 
     h->stats.allocated_bytes += h->eden_free - h->eden_start;
     p->future_free = p->future_start;
-    p->tenured.count = p->scanned = 0;
+    p->tenured.count = p->scanned = p->copied_again = 0;
     if (p->remembered_overflow)
         scan_old_space(h, end);
     else
