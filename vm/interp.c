@@ -41,8 +41,8 @@ static void no_memory(struct vm *vm)
 }
 
 /* Can the loop activate the block by itself? */
-static inline bool full_block_can_run(const struct vm *vm, oop closure,
-                                      int argc)
+static inline __attribute__((always_inline)) bool
+full_block_can_run(const struct vm *vm, oop closure, int argc)
 {
     uint64_t n;
 
@@ -94,7 +94,7 @@ static inline bool full_block_can_run(const struct vm *vm, oop closure,
         byte = pc[-1];                                                     \
         goto *table[256 + byte];                                           \
     } while (0)
-enum { JUMP_X = 237 }; /* of Sista, which alone has extensions */
+enum { EXT_B = 225, JUMP_X = 237 }; /* of Sista alone */
 #define PUSH(v) (*--sp = (v))
 #define PUSHER(label)                                                      \
     label##_tos:                                                           \
@@ -264,11 +264,13 @@ enum { JUMP_X = 237 }; /* of Sista, which alone has extensions */
         ANSWER_OR_SEND(slow_float_##name(h, *sp, tos), special_index);
 
 /* gcc would fold all the NEXTs into one jump again, and copy registers
- * through vectors to get there. Where a jump through the table goes should
- * begin a line of the decoder's. */
+ * through vectors to get there; what is needed in rare cases only it would
+ * compute in all of them (no-tree-pre). Where a jump through the table goes
+ * should begin a line of the decoder's. */
 #if defined(__GNUC__) && !defined(__clang__)
 __attribute__((optimize("no-gcse", "no-crossjumping", "no-tree-vectorize",
-                        "no-tree-slp-vectorize", "align-labels=16")))
+                        "no-tree-slp-vectorize", "align-labels=16",
+                        "no-tree-pre")))
 #endif
 _Noreturn void interpret(struct vm *vm)
 {
@@ -437,6 +439,10 @@ TAKER(pop_rcvr_var_3):
     NEXT();
 TAKER(pop_temp_sista):
     TEMP(byte - 208) = tos;
+    if (pc[0] == EXT_B) { /* most likely it ends a loop */
+        pc++;
+        goto ext_b;
+    }
     NEXT();
 TAKER(pop_temp_v3):
     TEMP(byte - 104) = tos;
