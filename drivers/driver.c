@@ -66,7 +66,9 @@ static void probe_pci(const struct driver *drv)
         int error = drv->probe(d);
 
         report(drv, error);
-        if (!error)
+        if (error)
+            pci_silence(d);
+        else
             d->driver = drv;
     }
 }

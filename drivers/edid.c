@@ -9,7 +9,7 @@
 
 enum {
     SIZE_CM = 21, DESCRIPTORS = 54, DESCRIPTOR_BYTES = 18,
-    DESCRIPTOR_COUNT = 4, KIND_NAME = 0xfc, SIDE_MIN = 320, EXTENSIONS = 126,
+    DESCRIPTOR_COUNT = 4, KIND_NAME = 0xfc, SIDE_MIN = 320,
 };
 enum { /* first byte of an extension */
     EXT_CTA = 0x02, CTA_TIMINGS = 2, CTA_HEAD = 4,
@@ -150,7 +150,7 @@ bool edid_parse(struct edid *e, const uint8_t *bytes, size_t n)
         else if (d[3] == KIND_NAME)
             read_name(e, d);
     }
-    for (unsigned i = 1; i <= bytes[EXTENSIONS] && (i + 1) * EDID_BYTES <= n;
+    for (unsigned i = 1; i <= bytes[EDID_EXTENSIONS] && (i + 1) * EDID_BYTES <= n;
          i++)
         read_extension(e, bytes + i * EDID_BYTES);
     doubt_size(e, bytes);

@@ -15,6 +15,8 @@ struct edid {
 
 /* A block's; drivers that can read more than one read this many. */
 enum { EDID_BYTES = 128, EDID_BLOCKS = 3 };
+/* Where the first block says how many extensions follow. */
+enum { EDID_EXTENSIONS = 126 };
 
 /* Reads the first block, and the extensions that it announces as far as they
  * are within `n`; false: it is none, or damaged. */

@@ -100,6 +100,7 @@ struct queue { /* a pair, a page each */
 };
 
 struct controller {
+    const struct pci_device *pci;
     volatile uint32_t *regs;
     struct queue admin, io;
     uint8_t *bounce;
@@ -394,6 +395,16 @@ static void begin(struct disk *d, struct slot *s)
         submit(c, &c->io, s);
 }
 
+static void start_again(struct controller *c)
+{
+    int error = start(c);
+
+    if (error)
+        pci_silence(c->pci);
+    klog(error ? "nvme%u: given up\n" : "nvme%u: started again\n",
+         c->number);
+}
+
 static int end(struct disk *d, struct slot *s)
 {
     struct controller *c = d->controller;
@@ -403,8 +414,7 @@ static int end(struct disk *d, struct slot *s)
         return -EIO;
     error = finish(c, &c->io, s);
     if (c->broken)
-        klog(start(c) ? "nvme%u: given up\n" : "nvme%u: started again\n",
-             c->number);
+        start_again(c);
     return error;
 }
 
@@ -609,6 +619,7 @@ static int nvme_probe(struct pci_device *dev)
         return -ENOSPC;
     memset(c, 0, sizeof *c);
     c->number = controller_count;
+    c->pci = dev;
     pci_enable(dev);
     c->regs = pci_map_bar(dev, 0, &bytes);
     if (!c->regs || bytes < 0x1000)

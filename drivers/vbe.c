@@ -58,20 +58,39 @@ static unsigned mode_count;
 static const struct vbe_mode *chosen;
 
 /* Calls with the buffer at es:di; true if the function knows itself. */
+static bool run(struct bios_regs r)
+{
+    r.es = bios_buffer_segment();
+    return bios_video(&r) == 0 && (r.eax & 0xffff) == DONE;
+}
+
 static bool call(enum vbe_function f, uint32_t bx, uint32_t cx)
 {
-    struct bios_regs r = {
-        .eax = f, .ebx = bx, .ecx = cx, .es = bios_buffer_segment(),
-    };
+    return run((struct bios_regs){ .eax = f, .ebx = bx, .ecx = cx });
+}
 
-    return bios_video(&r) == 0 && (r.eax & 0xffff) == DONE;
+/* Some BIOSes answer the first block whatever is asked for: no extension
+ * begins as it does, so that edid.c passes it over. */
+static bool read_block(unsigned block, uint8_t *bytes)
+{
+    memset(bios_buffer(), 0, EDID_BYTES);
+    if (!run((struct bios_regs){ .eax = READ_DDC, .ebx = READ_EDID,
+                                 .edx = block }))
+        return false;
+    memcpy(bytes, bios_buffer(), EDID_BYTES);
+    return true;
 }
 
 static bool read_monitor(struct edid *e)
 {
-    memset(bios_buffer(), 0, EDID_BYTES);
-    return call(READ_DDC, READ_EDID, 0) &&
-           edid_parse(e, bios_buffer(), EDID_BYTES);
+    uint8_t bytes[EDID_BLOCKS * EDID_BYTES];
+    unsigned n = 0;
+
+    do
+        if (!read_block(n, bytes + n * EDID_BYTES))
+            break;
+    while (++n < EDID_BLOCKS && n <= bytes[EDID_EXTENSIONS]);
+    return edid_parse(e, bytes, n * EDID_BYTES);
 }
 
 /* The numbers of all modes; answers how many. Their list is anywhere in low

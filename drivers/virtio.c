@@ -208,6 +208,7 @@ int virtio_open(struct virtio_device *v, struct pci_device *dev,
 {
     int error;
 
+    v->pci = dev;
     pci_enable(dev);
     error = find_registers(v, dev);
     if (error)
@@ -281,6 +282,8 @@ int virtio_wait(struct virtio_device *v, uint64_t usecs)
         return 0;
     }
     v->broken = start(v, v->features) != 0;
+    if (v->broken)
+        pci_silence(v->pci);
     klog("virtio: no answer, %s\n", v->broken ? "given up" : "started again");
     return error;
 }

@@ -38,6 +38,7 @@ struct virtio_device {
     void (*interrupt)(struct virtio_device *v);
     struct virtio_queue queues[VIRTIO_QUEUES];
     /* The rest is virtio.c's. */
+    const struct pci_device *pci;
     volatile struct virtio_common *common;
     volatile uint8_t *isr, *notify_base;
     uint32_t notify_multiplier, notify_bytes;

@@ -3,7 +3,9 @@
  *
  * A handler runs with interrupts off, on a stack of its own, with the
  * interrupted code's SSE registers live: it acknowledges its device,
- * enqueues, perhaps signals, and returns. It never allocates, never logs.
+ * enqueues, perhaps signals, and returns. It never allocates, and never logs:
+ * the log's formatting uses those registers. What it has to say waits for the
+ * machine's thread (work.h).
  */
 #pragma once
 

@@ -126,6 +126,12 @@ void pci_enable(const struct pci_device *d)
                     PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }
 
+void pci_silence(const struct pci_device *d)
+{
+    pci_write16(d, PCI_COMMAND,
+                (uint16_t)(pci_read16(d, PCI_COMMAND) & ~PCI_COMMAND_MASTER));
+}
+
 /* --- BARs --- */
 
 /* Writing ones and reading back gives the size; decoding is off meanwhile. */

@@ -55,6 +55,9 @@ unsigned pci_find_capability(const struct pci_device *d, uint8_t id,
                              unsigned after);
 /* Turns on decoding and bus mastering. */
 void pci_enable(const struct pci_device *d);
+/* No bus mastering any more: whatever the function still does, it reaches no
+ * memory and signals nothing. For those that do not let themselves be reset. */
+void pci_silence(const struct pci_device *d);
 /* Maps memory BAR `bar` uncached; NULL if it is absent or a port BAR. */
 volatile void *pci_map_bar(const struct pci_device *d, unsigned bar,
                            uint64_t *bytes);

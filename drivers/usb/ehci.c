@@ -51,9 +51,7 @@ static void died(struct ehci *x, const char *why)
     if (x->dead)
         return;
     x->dead = true;
-    klog("%s: the controller %s; what is plugged in there is lost\n", x->name,
-         why);
-    usb_hub_died(&x->controller.root);
+    usb_hub_died(&x->controller.root, why);
 }
 
 bool ehci_alive(struct ehci *x)

@@ -125,7 +125,7 @@ struct usb_hub {
     struct usb_controller *controller;
     struct usb_device *device; /* NULL: root ports */
     unsigned ports;
-    bool dead;
+    const char *death; /* of its controller: why; NULL: it lives */
     uint32_t changed;   /* bit n: something happened at port n */
     uint32_t replugged; /* bit n: the connection itself changed */
     struct usb_device *children[USB_PORTS + 1];
@@ -189,9 +189,9 @@ void usb_port_changed(struct usb_hub *h, unsigned port, bool replugged,
                       bool away);
 /* A hub has news that the machine's thread has not looked at. */
 bool usb_busy(void);
-/* All devices below are gone for good: the controller is dead. Any context.
- */
-void usb_hub_died(struct usb_hub *h);
+/* All devices below are gone for good: the controller is dead, "has stopped"
+ * perhaps, which the log is told later. Any context. */
+void usb_hub_died(struct usb_hub *h, const char *why);
 /* Waits until the masked bits of a register are so. 0 or -ETIMEDOUT. */
 int usb_wait_bits(volatile uint32_t *reg, uint32_t mask, uint32_t value,
                   uint64_t usecs);

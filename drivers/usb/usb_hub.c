@@ -52,11 +52,11 @@ void usb_port_changed(struct usb_hub *h, unsigned port, bool replugged,
     irq_restore(on);
 }
 
-void usb_hub_died(struct usb_hub *h)
+void usb_hub_died(struct usb_hub *h, const char *why)
 {
     bool on = irq_save();
 
-    h->dead = true;
+    h->death = why;
     post(h, 0);
     irq_restore(on);
 }
@@ -127,15 +127,26 @@ static void look_at_port(struct usb_hub *h, unsigned port)
              h->device ? usb_path(h->device) : "", error);
 }
 
+/* Once: a hub without ports has no more news. */
+static void bury(struct usb_hub *h)
+{
+    if (h->ports)
+        klog("%s: the controller %s; what is plugged in there is lost\n",
+             h->controller->name, h->death);
+    for (unsigned port = 1; port <= h->ports; port++)
+        detach_child(h, port);
+    h->ports = 0;
+}
+
 static void hub_work(struct work *w)
 {
     struct usb_hub *h = (struct usb_hub *)w;
     bool on;
 
+    if (h->death)
+        bury(h);
     for (unsigned port = 1; port <= h->ports; port++)
-        if (h->dead)
-            detach_child(h, port);
-        else if (take_bit(&h->changed, port))
+        if (take_bit(&h->changed, port))
             look_at_port(h, port);
     on = irq_save(); /* a handler may count up meanwhile */
     pending--;

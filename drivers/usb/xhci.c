@@ -68,9 +68,7 @@ void xhci_died(struct xhci *x, const char *why)
     if (x->dead)
         return;
     x->dead = true;
-    klog("%s: the controller %s; what is plugged in there is lost\n", x->name,
-         why);
-    usb_hub_died(&x->controller.root);
+    usb_hub_died(&x->controller.root, why);
 }
 
 bool xhci_alive(struct xhci *x)

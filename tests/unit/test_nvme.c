@@ -67,7 +67,9 @@ static uint8_t medium[SECTORS * SECTOR];
 static irq_handler handler;
 static void *handler_arg;
 
+static unsigned silenced;
 void pci_enable(const struct pci_device *d) {}
+void pci_silence(const struct pci_device *d) { silenced++; }
 volatile void *pci_map_bar(const struct pci_device *d, unsigned bar,
                            uint64_t *bytes)
 {
@@ -401,6 +403,7 @@ static void one_that_does_not_come_back_is_given_up(void **state)
     hc.cannot_start = true;
     assert_int_equal(block_write(disk, 0, 4096, arena), -ETIMEDOUT);
     assert_non_null(strstr(fake_log, "given up"));
+    assert_int_equal(silenced, 1);
     assert_int_equal(block_write(disk, 0, 4096, arena), -EIO);
     assert_int_equal(block_read(disk, 0, 1, arena), -EIO);
     assert_int_equal(block_flush(disk), -EIO);

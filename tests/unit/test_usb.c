@@ -318,6 +318,25 @@ static void a_device_that_refuses_everything_is_given_up(void **state)
     assert_int_equal(fake_open, 0);
 }
 
+/* Interrupt handlers find out, and these never log. */
+static void a_controller_that_dies_is_told_of_later(void **state)
+{
+    fake_hid(&hid, 1, 1, keyboard_report, sizeof keyboard_report);
+    fake_plug(&hid);
+    assert_int_equal(fake_open, 1);
+    usb_hub_died(&controller.root, "has gone");
+    assert_null(strstr(fake_log, "has gone"));
+    work_run();
+    assert_non_null(strstr(fake_log, "fake0: the controller has gone"));
+    assert_int_equal(fake_open, 0);
+    fake_log[0] = 0;
+    usb_hub_died(&controller.root, "has gone");
+    work_run();
+    assert_null(strstr(fake_log, "has gone"));
+    controller.root.death = NULL; /* for the tests that follow */
+    controller.root.ports = 1;
+}
+
 /* --- sticks --- */
 
 static struct block_device *disk(const char *name)
@@ -550,6 +569,7 @@ int main(void)
         cmocka_unit_test(lying_lengths_are_refused_or_cut),
         cmocka_unit_test(too_many_of_everything),
         cmocka_unit_test(a_device_that_refuses_everything_is_given_up),
+        cmocka_unit_test(a_controller_that_dies_is_told_of_later),
         cmocka_unit_test(a_stick_is_read_and_written),
         cmocka_unit_test(attention_after_a_reset_is_passed_over),
         cmocka_unit_test(a_stall_in_the_data_is_cleared),

@@ -28,12 +28,12 @@ static void *phys_to_virt(uint64_t phys)
 /* --- the BIOS --- */
 
 static struct {
-    bool allowed, no_edid, refuses;
+    bool allowed, no_edid, refuses, first_block_only;
     uint32_t list_at; /* of mode numbers; 0: LIST */
     struct mode_info modes[8];
     unsigned count, set, asked;
     uint16_t last;
-    uint8_t edid[EDID_BYTES];
+    uint8_t edid[2 * EDID_BYTES];
 } bios;
 
 bool bios_allowed(void) { return bios.allowed; }
@@ -60,8 +60,10 @@ int bios_video(struct bios_regs *r)
     } else if (r->eax == GET_MODE && r->ecx - 0x100 < bios.count) {
         memcpy(bios_buffer(), &bios.modes[r->ecx - 0x100],
                sizeof(struct mode_info));
-    } else if (r->eax == READ_DDC && !bios.no_edid) {
-        memcpy(bios_buffer(), bios.edid, EDID_BYTES);
+    } else if (r->eax == READ_DDC && !bios.no_edid && r->edx < 2) {
+        memcpy(bios_buffer(),
+               bios.edid + (bios.first_block_only ? 0 : r->edx) * EDID_BYTES,
+               EDID_BYTES);
     } else if (r->eax == SET_MODE && !bios.refuses) {
         bios.set++;
         bios.last = (uint16_t)r->ebx;
@@ -133,20 +135,47 @@ static void add(uint16_t width, uint16_t height, uint8_t bits)
     };
 }
 
-static void set_monitor(unsigned width, unsigned height)
+static void set_timing(uint8_t *t, unsigned width, unsigned height)
 {
-    uint8_t *b = bios.edid, sum = 0;
+    t[0] = 1;
+    t[2] = (uint8_t)width;
+    t[4] = (uint8_t)(width >> 4 & 0xf0);
+    t[5] = (uint8_t)height;
+    t[7] = (uint8_t)(height >> 4 & 0xf0);
+}
 
-    memset(b, 0, EDID_BYTES);
-    memset(b + 1, 255, 6);
-    b[54] = 1;
-    b[56] = (uint8_t)width;
-    b[58] = (uint8_t)(width >> 4 & 0xf0);
-    b[59] = (uint8_t)height;
-    b[61] = (uint8_t)(height >> 4 & 0xf0);
+static void set_sum(uint8_t *b)
+{
+    uint8_t sum = 0;
+
     for (unsigned i = 0; i < EDID_BYTES - 1; i++)
         sum = (uint8_t)(sum + b[i]);
     b[EDID_BYTES - 1] = (uint8_t)-sum;
+}
+
+static void set_monitor(unsigned width, unsigned height)
+{
+    uint8_t *b = bios.edid;
+
+    memset(b, 0, EDID_BYTES);
+    memset(b + 1, 255, 6);
+    if (width)
+        set_timing(b + 54, width, height);
+    set_sum(b);
+}
+
+/* Whose first block says nothing, but that another follows: CTA-861. */
+static void set_large_monitor(unsigned width, unsigned height)
+{
+    uint8_t *b = bios.edid + EDID_BYTES;
+
+    set_monitor(0, 0);
+    bios.edid[EDID_EXTENSIONS] = 1;
+    set_sum(bios.edid);
+    b[0] = 2;
+    b[2] = 4;
+    set_timing(b + 4, width, height);
+    set_sum(b);
 }
 
 static int fresh(void **state)
@@ -191,6 +220,23 @@ static void the_monitors_own_size(void **state)
     assert_int_equal(shown.width, 1600);
     assert_int_equal(screen.height, 900);
     assert_int_equal(screen.edid.width, 1600);
+}
+
+static void a_size_in_an_extension(void **state)
+{
+    set_large_monitor(1600, 900);
+    probe_it();
+    assert_int_equal(bios.last, 0x104 | LINEAR);
+    assert_int_equal(screen.edid.width, 1600);
+}
+
+static void a_bios_that_reads_the_first_block_only(void **state)
+{
+    set_large_monitor(1600, 900);
+    bios.first_block_only = true;
+    probe_it();
+    assert_int_equal(screen.edid.width, 0);
+    assert_int_equal(bios.set, 0);
 }
 
 static void the_named_size_with_the_most_bits(void **state)
@@ -295,6 +341,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(the_monitors_own_size, fresh),
+        cmocka_unit_test_setup(a_size_in_an_extension, fresh),
+        cmocka_unit_test_setup(a_bios_that_reads_the_first_block_only, fresh),
         cmocka_unit_test_setup(the_named_size_with_the_most_bits, fresh),
         cmocka_unit_test_setup(what_is_right_already_stays, fresh),
         cmocka_unit_test_setup(nothing_and_almost_nothing_are_improved,

@@ -56,7 +56,7 @@ static int fresh(void **state)
     memset(bar, 0, sizeof bar);
     fake_pci_reset(bar, sizeof bar);
     memset(&v, 0, sizeof v);
-    cap_count = rings = 0;
+    cap_count = rings = pci_silenced = 0;
     fake_dma_used = 0;
     fake_hardware = NULL;
     fake_log[0] = 0;
@@ -181,12 +181,14 @@ static void a_silent_device_is_started_again(void **state)
     assert_int_equal(open_queues(1), 0);
     assert_int_equal(virtio_run(&v, &part, 1, 1000), -ETIMEDOUT);
     assert_non_null(strstr(fake_log, "started again"));
+    assert_int_equal(pci_silenced, 0);
     fake_hardware = serve;
     assert_int_equal(virtio_run(&v, &part, 1, 1000), 0);
     fake_hardware = NULL;
     common->device_feature = 0; /* it comes back as something else */
     assert_int_equal(virtio_run(&v, &part, 1, 1000), -ETIMEDOUT);
     assert_int_equal(virtio_run(&v, &part, 1, 1000), -EIO);
+    assert_int_equal(pci_silenced, 1); /* it reaches no memory any more */
 }
 
 /* --- buffers --- */
