@@ -200,7 +200,8 @@ $(BUILD)/bench/blits: tests/bench/blits.c tests/unit/plat_stub.c $(BENCH_VM)
 
 # BENCH='Richards Json boot' chooses rows, ROUNDS=5 how often.
 BENCH_NEEDS := $(BUILD)/aerostat $(IMAGE) $(BUILD)/kernel.elf \
-  $(BUILD)/blank-disk.img $(if $(PIXMAN),$(BUILD)/bench/blits)
+  $(BUILD)/blank-disk.img $(BUILD)/aerostat.iso $(BUILD)/aerostat-stick.img \
+  $(if $(PIXMAN),$(BUILD)/bench/blits)
 bench: $(BENCH_NEEDS) ## print figures; PEER_VM names another VM
 	@$(PYTHON) tests/bench/bench.py $(BUILD)/aerostat $(IMAGE) $(BENCH)
 .PHONY: bench

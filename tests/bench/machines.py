@@ -11,6 +11,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "..", "system"))
 import machine  # noqa: E402
+import boots  # noqa: E402
 import devices  # noqa: E402
 from heaps import heaps  # noqa: E402
 
@@ -35,6 +36,7 @@ def boot(vm, image):
     with booted(image, "boot") as m:
         found = m.expect(r"desktop: (\d+) ms after the kernel's entry")
         yield "kernel entry to desktop", "ms", int(found.group(1))
+    yield from boots.boots(vm, image)
 
 
 def hosted_save_time(vm, image):

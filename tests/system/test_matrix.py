@@ -8,26 +8,11 @@ import pytest
 
 from conftest import built, disk_copy
 from desktop import Tablet, started, type_into_workspace
-from machine import FIRMWARE, Machine, pvh
+from machine import Machine, pvh
+from media import PATHS, arguments, board
 
 WORKSPACE = "(World windowNamed: 'Workspace') codePane string"
 WRITTEN = "'Foo := 6 * (3 + 4) 42'"
-DRIVE = ["-drive", "if=none,id=d,format=raw,file={0}"]
-
-# What is booted, and from where; it saves there, too, but for the CD.
-MEDIA = {
-    "CD": ["-boot", "d", "-cdrom", "{0}"],
-    "stick, xHCI": DRIVE + ["-device", "qemu-xhci,id=x",
-                            "-device", "usb-storage,bus=x.0,drive=d"],
-    "stick, EHCI": DRIVE + ["-device", "usb-ehci,id=e",
-                            "-device", "usb-storage,bus=e.0,drive=d"],
-    "AHCI": DRIVE + ["-device", "ide-hd,drive=d,bus=ide.0"],
-    "NVMe": DRIVE + ["-device", "nvme,drive=d,serial=n"],
-    "IDE": DRIVE + ["-device", "ide-hd,drive=d,bus=ide.0"],
-    "virtio-blk": DRIVE + ["-device", "virtio-blk-pci,drive=d"],
-    "virtio-scsi": DRIVE + ["-device", "virtio-scsi-pci",
-                            "-device", "scsi-hd,drive=d"],
-}
 INPUTS = {
     "PS/2": (Machine, []),
     "usb-kbd, usb-mouse": (Machine, [
@@ -39,32 +24,27 @@ INPUTS = {
     "virtio-input": (Tablet, ["-device", "virtio-keyboard-pci",
                               "-device", "virtio-tablet-pci"]),
 }
-CD_DISK = ["-drive", "if=none,id=s,format=raw,file={1}",
+CD_DISK = ["-drive", "if=none,id=s,format=raw,file={0}",
            "-device", "virtio-blk-pci,drive=s"]
 
 
 def rows():
-    everything = [(f, m, i) for f in ("seabios", "ovmf") for m in MEDIA
-                  for i in INPUTS]
+    everything = [(*path, i) for path in PATHS for i in INPUTS]
     if os.environ.get("MATRIX") == "full":
         return everything
-    paths = sorted({row[:2] for row in everything},
-                   key=lambda path: everything.index((*path, "PS/2")))
     kinds = list(INPUTS)
-    return [(*path, kinds[(i + i // 8) % 4]) for i, path in enumerate(paths)]
+    return [(*path, kinds[(i + i // 8) % 4]) for i, path in enumerate(PATHS)]
 
 
 def machine(row, media, run):
     firmware, medium, kind = row
     start, more = INPUTS[kind]
-    board = "pc" if medium == "IDE" else "q35"
-    if kind != "PS/2":
-        board += ",i8042=off"
-    args = FIRMWARE[firmware] + MEDIA[medium] + more
+    no_ps2 = "" if kind == "PS/2" else ",i8042=off"
+    args = arguments(firmware, medium, media[0]) + more
     if medium == "CD":
-        args = args + CD_DISK
+        args += [a.format(media[1]) for a in CD_DISK]
     name = "matrix-%s-%s-%s" % (firmware, medium, run)
-    return start([a.format(*media) for a in args], machine=board,
+    return start(args, machine=board(medium) + no_ps2,
                  name=name.replace(", ", "-"))
 
 
