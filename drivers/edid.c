@@ -150,8 +150,8 @@ bool edid_parse(struct edid *e, const uint8_t *bytes, size_t n)
         else if (d[3] == KIND_NAME)
             read_name(e, d);
     }
-    for (unsigned i = 1; i <= bytes[EDID_EXTENSIONS] && (i + 1) * EDID_BYTES <= n;
-         i++)
+    for (unsigned i = 1;
+         i <= bytes[EDID_EXTENSIONS] && (i + 1) * EDID_BYTES <= n; i++)
         read_extension(e, bytes + i * EDID_BYTES);
     doubt_size(e, bytes);
     return true;
