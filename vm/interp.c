@@ -266,10 +266,10 @@ enum { EXT_B = 225, JUMP_X = 237 }; /* of Sista alone */
 /* gcc would fold all the NEXTs into one jump again, and copy registers
  * through vectors to get there; what is needed in rare cases only it would
  * compute in all of them (no-tree-pre). Where a jump through the table goes
- * should begin a line of the decoder's. */
+ * should begin a block of what is fetched at once. */
 #if defined(__GNUC__) && !defined(__clang__)
 __attribute__((optimize("no-gcse", "no-crossjumping", "no-tree-vectorize",
-                        "no-tree-slp-vectorize", "align-labels=16",
+                        "no-tree-slp-vectorize", "align-labels=32",
                         "no-tree-pre")))
 #endif
 _Noreturn void interpret(struct vm *vm)
