@@ -19,7 +19,7 @@ enum {
     FIRST_SLOT = 1,
     FIRST_DATA = FIRST_SLOT + SLOTS,
     MIN_BLOCKS = FIRST_DATA + 16,
-    BUFFER_BLOCKS = 64,
+    BUFFER_BLOCKS = 64, /* what a sum is made of at a time: on the disk */
 };
 
 #define SUPER_MAGIC 0x45524f545341ull /* "ASTORE" */
