@@ -120,8 +120,8 @@ fuzz-%: $(T)/fuzz_%
 	$(Q)$< --seeds $(BUILD)/fuzz/$*
 	$(Q)clang $(LIBFUZZER) -o $(BUILD)/fuzz/$*.run tests/fuzz/fuzz_$*.c \
 	  $(UNIT_EXTRA_fuzz_$*) \
-	  $(if $(filter fuzz_$*,$(UNIT_NO_VM)),,$(filter-out vm/jit/%,$(VM_SRC)) \
-	  tests/unit/plat_stub.c) -lm
+	  $(if $(filter fuzz_$*,$(UNIT_NO_VM)),,-DNO_JIT \
+	  $(filter-out vm/jit/%,$(VM_SRC)) tests/unit/plat_stub.c) -lm
 	$(Q)$(BUILD)/fuzz/$*.run -max_total_time=$(FUZZ_SECONDS) -timeout=25 \
 	  -max_len=140000 -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/$*
 .PHONY: fuzz
