@@ -424,13 +424,13 @@ static void store(struct vm *vm, oop o, uint64_t i, oop value)
     heap_store(&vm->heap, o, i, value);
 }
 
-/* Writes a slot that no frame has room for: the page's frames become contexts
- * first, and what ran goes on. A pc that cannot run is not taken for it. */
+/* Writes a slot that no frame has room for: it and what it called become
+ * contexts first, and what ran goes on. A pc that cannot run is not taken for
+ * it. */
 static void divorce_and_store(struct vm *vm, oop ctx, uint64_t i, oop value)
 {
-    struct stack_page *page = page_of(vm, context_frame(ctx));
-    bool running = page == vm->page;
-    oop top = page_divorce(vm, page), old;
+    bool running = page_of(vm, context_frame(ctx)) == vm->page;
+    oop top = frame_divorce(vm, context_frame(ctx)), old;
 
     if (!top)
         plat_panic("no memory to divorce a context");
@@ -444,6 +444,9 @@ static void divorce_and_store(struct vm *vm, oop ctx, uint64_t i, oop value)
 
 void vm_set_slot(struct vm *vm, oop o, uint64_t i, oop value)
 {
+    /* an integer would pass for a frame's address: nobody is the sender */
+    if (i == CTX_SENDER && is_context(o) && !is_pointer(value))
+        value = vm->heap.nil;
     if (!is_context(o) || !context_is_married(o))
         store(vm, o, i, value);
     else if (i >= CTX_TEMPS && vm_context_has(vm, o, i - CTX_TEMPS + 1))

@@ -439,24 +439,61 @@ static bool contexts_of(struct vm *vm, const struct frame_walk *w,
     return true;
 }
 
-oop page_divorce(struct vm *vm, struct stack_page *page)
+/* `w` is its top from now on; nothing runs then if the page did. */
+static void page_leave_resting(struct vm *vm, struct stack_page *page,
+                               const struct frame_walk *w)
+{
+    page->fp = w->fp;
+    page->sp = w->end;
+    page->pc = w->pc;
+    if (page == vm->page)
+        vm->page = NULL;
+}
+
+/* The page's frames from its top down to `last` become contexts. What calls
+ * them stays, at rest, if there is anything. */
+static oop divorce_down_to(struct vm *vm, struct stack_page *page, oop *last)
 {
     struct divorced all[PAGE_WORDS / FRAME_WORDS + 1];
+    oop *rest = frame_caller(last), sender = last[FRAME_PC];
     struct frame_walk w;
     unsigned n = 0, i = 0;
 
-    for (w = page_top(vm, page); w.fp; frame_next(vm, &w))
+    if (rest && !(sender = frame_context(vm, rest)))
+        return 0;
+    for (w = page_top(vm, page); w.fp != rest; frame_next(vm, &w))
         if (!contexts_of(vm, &w, &all[n++]))
             return 0;
-    for (w = page_top(vm, page); w.fp; frame_next(vm, &w), i++) {
+    for (w = page_top(vm, page); w.fp != rest; frame_next(vm, &w), i++) {
         if (!frame_is_optimised(w.fp))
             write_context(vm, &w);
         heap_store(&vm->heap, all[i].outermost, CTX_SENDER,
-                   frame_caller(w.fp) ? all[i + 1].innermost
-                                      : w.fp[FRAME_PC]);
+                   i + 1 < n ? all[i + 1].innermost : sender);
     }
-    page_free(vm, page);
+    if (rest)
+        page_leave_resting(vm, page, &w);
+    else
+        page_free(vm, page);
     return all[0].innermost;
+}
+
+oop page_divorce(struct vm *vm, struct stack_page *page)
+{
+    oop *last = page_top(vm, page).fp;
+
+    while (frame_caller(last))
+        last = frame_caller(last);
+    return divorce_down_to(vm, page, last);
+}
+
+oop frame_divorce(struct vm *vm, oop *fp)
+{
+    struct stack_page *page = page_of(vm, fp);
+    oop *caller = frame_caller(fp);
+
+    if (!caller || frame_is_optimised(caller))
+        return page_divorce(vm, page);
+    return divorce_down_to(vm, page, fp);
 }
 
 static bool has_optimised(const struct vm *vm, const struct stack_page *page)
