@@ -23,6 +23,10 @@
 /* With a window, sleeping does not notice standard input: a slice at a time. */
 enum { FRAME_USECS = 16000, WAIT_SLICE = 50000 };
 enum { END_OF_INPUT = 4 };
+/* So much of the heap is in large pages: a program that runs for milliseconds
+ * would spend many of them on touching new space page by page. What it grows
+ * by later is not, since getting a large page takes milliseconds, too. */
+enum { LARGE_PAGED = 64 << 20 };
 
 /* --- console, end --- */
 
@@ -231,12 +235,15 @@ void *plat_reserve(uint64_t want, uint64_t bytes)
 
 int plat_commit(void *p, uint64_t bytes)
 {
+    static uint64_t large = LARGE_PAGED;
+
     if (mprotect(p, bytes, PROT_READ | PROT_WRITE))
         return -1;
     madvise(p, bytes, MADV_DODUMP);
-    /* A program that runs for milliseconds would spend many of them on
-     * touching new space page by page. */
-    madvise(p, bytes, MADV_HUGEPAGE);
+    if (bytes <= large) {
+        madvise(p, bytes, MADV_HUGEPAGE);
+        large -= bytes;
+    }
     return 0;
 }
 
