@@ -424,19 +424,17 @@ static void store(struct vm *vm, oop o, uint64_t i, oop value)
     heap_store(&vm->heap, o, i, value);
 }
 
-/* Writes a slot that no frame has room for: it and what it called become
- * contexts first, and what ran goes on. A pc that cannot run is not taken for
- * it. */
+/* Writes a slot that no frame has room for: the frame becomes a context
+ * first, and what ran goes on. A pc that cannot run is not taken for it. */
 static void divorce_and_store(struct vm *vm, oop ctx, uint64_t i, oop value)
 {
-    bool running = page_of(vm, context_frame(ctx)) == vm->page;
     oop top = frame_divorce(vm, context_frame(ctx)), old;
 
     if (!top)
         plat_panic("no memory to divorce a context");
     old = slot(ctx, i);
     store(vm, ctx, i, value);
-    if (running && !vm_resume(vm, top)) {
+    if (!vm->page && !vm_resume(vm, top)) {
         heap_store(&vm->heap, ctx, i, old);
         vm_resume(vm, top);
     }

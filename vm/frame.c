@@ -212,18 +212,31 @@ void frame_leave(struct vm *vm)
     vm->fp = frame_caller(fp);
 }
 
-/* The top frame, up to `end` past its result slot, moves by so many words. */
-static void move_top_frame(struct vm *vm, const oop *end, int64_t by)
+/* What was at fp is so many words further up now. */
+static void frame_moved(oop *fp, int64_t by)
 {
-    oop *fp = vm->fp + by;
-
-    memmove(vm->sp + by, vm->sp, (size_t)((char *)end - (char *)vm->sp));
-    vm->sp += by;
-    vm->fp = fp;
+    fp += by;
     fp[FRAME_TEMPS] = (oop)(uintptr_t)(frame_temps(fp) + by);
     if (fp[FRAME_CONTEXT])
         slots(fp[FRAME_CONTEXT])[CTX_SENDER] =
             (oop)(uintptr_t)fp | TAG_INTEGER;
+}
+
+/* The running page's lowest words, up to `end`, move by so many. */
+static void move_words(struct vm *vm, const oop *end, int64_t by)
+{
+    memmove(vm->sp + by, vm->sp, (size_t)((char *)end - (char *)vm->sp));
+    vm->sp += by;
+    vm->fp += by;
+}
+
+/* The top frame, up to `end` past its result slot, moves by so many words. */
+static void move_top_frame(struct vm *vm, const oop *end, int64_t by)
+{
+    oop *fp = vm->fp;
+
+    move_words(vm, end, by);
+    frame_moved(fp, by);
 }
 
 bool frame_cut(struct vm *vm, oop *to)
@@ -486,11 +499,46 @@ oop page_divorce(struct vm *vm, struct stack_page *page)
     return divorce_down_to(vm, page, last);
 }
 
+/* What the running page has above `fp` moves to a page of its own; fp, whose
+ * frame has a context, is the top of the old one then. False: nothing is
+ * above, or it cannot move. */
+static bool move_callees(struct vm *vm, oop *fp)
+{
+    struct stack_page *old = vm->page;
+    oop *w, *base = NULL, *end;
+    int64_t by;
+
+    for (w = vm->fp; w != fp; w = frame_caller(base = w))
+        if (frame_is_optimised(w))
+            return false;
+    if (!base || !frame_context(vm, base))
+        return false;
+    end = frame_result(base) + 1;
+    old->fp = fp;
+    old->sp = end;
+    old->pc = caller_pc(vm, base, &old->sp);
+    by = page_take(vm)->high - end; /* `old` was the running one: it stays */
+    w = vm->fp;
+    move_words(vm, end, by);
+    for (; w != base; w = frame_caller(w)) {
+        w[by + FRAME_CALLER] = (oop)(uintptr_t)(frame_caller(w) + by);
+        frame_moved(w, by);
+    }
+    frame_moved(base, by);
+    base[by + FRAME_CALLER] = 0;
+    base[by + FRAME_PC] = fp[FRAME_CONTEXT];
+    vm->page->fp = vm->fp;
+    vm->reload = true;
+    return true;
+}
+
 oop frame_divorce(struct vm *vm, oop *fp)
 {
     struct stack_page *page = page_of(vm, fp);
     oop *caller = frame_caller(fp);
 
+    if (page == vm->page)
+        move_callees(vm, fp);
     if (!caller || frame_is_optimised(caller))
         return page_divorce(vm, page);
     return divorce_down_to(vm, page, fp);

@@ -146,8 +146,9 @@ oop frame_context(struct vm *vm, oop *fp);
  * 0 for lack of memory, nothing changed. The running page too: the caller
  * then has to resume something. */
 oop page_divorce(struct vm *vm, struct stack_page *page);
-/* As page_divorce, with what `fp`'s activation called and itself only, where
- * its callers can stay frames. */
+/* Turns a frame that has a context into one, and as few others of its page as
+ * can be; answers as page_divorce does. If nothing runs then (vm->page), the
+ * caller has to resume something. */
 oop frame_divorce(struct vm *vm, oop *fp);
 bool frame_divorce_others(struct vm *vm); /* all pages but the running one */
 void frame_visit_roots(struct vm *vm, heap_visitor visit);
