@@ -98,7 +98,7 @@ __attribute__((noinline)) static bool rebuild(struct vm *vm, oop ctx)
     if (context_is_married(ctx) && /* frames above are someone else's */
         !page_divorce(vm, page_of(vm, context_frame(ctx))))
         plat_panic("no memory to resume a context");
-    context_to_frame(vm, ctx);
+    context_to_frame(vm, followed(ctx)); /* it may have grown */
     return true;
 }
 
@@ -288,7 +288,7 @@ static void return_through_contexts(struct vm *vm, oop home, oop v)
     while (!(ctx = vm_unmarry_all(vm)))
         if (!vm_collect(vm))
             plat_panic("no memory to return through a deep stack");
-    home = vm->scratch[0];
+    home = followed(vm->scratch[0]); /* it may have grown */
     v = vm->scratch[1];
     vm->scratch[0] = vm->scratch[1] = 0;
     sender = slot(home, CTX_SENDER);
@@ -432,6 +432,7 @@ static void divorce_and_store(struct vm *vm, oop ctx, uint64_t i, oop value)
 
     if (!top)
         plat_panic("no memory to divorce a context");
+    ctx = followed(ctx); /* it may have grown */
     old = slot(ctx, i);
     store(vm, ctx, i, value);
     if (!vm->page && !vm_resume(vm, top)) {

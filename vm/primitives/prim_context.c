@@ -98,6 +98,8 @@ int prim_terminate_to(struct vm *vm, int argc)
     if (cut_frames(vm, from, to))
         return prim_answer_self(vm, argc);
     done = unmarry_range(vm, from, to, &top);
+    from = followed(from); /* they may have grown */
+    to = followed(to);
     if (done && (to == h->nil || reaches(vm, from, to))) {
         ctx = heap_follow(slot(from, CTX_SENDER));
         for (; ctx != to && is_context(ctx); ctx = heap_follow(next)) {
