@@ -181,8 +181,8 @@ class Machine:
                             start)
         text = found.group(1).decode(errors="replace").replace("\r", "")
         # What the machine says by itself may come in between.
-        return re.sub(r"^(saved \S+|(usb\d*|store|files): .*)\n", "", text,
-                      flags=re.M).strip()
+        return re.sub(r"^(saved \S+|(desktop|usb\d*|store|files): .*)\n", "",
+                      text, flags=re.M).strip()
 
     def until(self, expression, answer, timeout=30):
         """Asks again and again until the image answers so."""
