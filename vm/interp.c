@@ -29,6 +29,15 @@ static inline oop *literal_variable(oop method, uint64_t i)
     return &slots(followed(code_literal(method, (unsigned)i)))[ASSOC_VALUE];
 }
 
+/* The Array of remote temps that a temp holds; 0: what is there, by the hand
+ * of a debugger perhaps, has no such slot. */
+static inline oop remote_vector(oop vector, uint64_t i)
+{
+    vector = followed(vector);
+    return is_pointer(vector) && class_index_of(vector) == CLS_ARRAY &&
+                   i < slot_count(vector) ? vector : 0;
+}
+
 static inline oop special_selector(const struct heap *h, uint64_t i)
 {
     return slot(heap_special(h, SPL_SPECIAL_SELECTORS), i * 2);
@@ -377,7 +386,10 @@ PUSHER(push_char_x):
     END_EXTENSIONS();
     NEXT_TOS();
 PUSHER(push_remote_temp):
-    tos = slot(followed(TEMP(pc[1])), pc[0]);
+    store_object = remote_vector(TEMP(pc[1]), pc[0]);
+    if (UNLIKELY(!store_object))
+        goto unknown;
+    tos = slot(store_object, pc[0]);
     pc += 2;
     NEXT_TOS();
 PUSHER(push_extended):
@@ -494,13 +506,19 @@ store_temp_x_tos:
     TEMP(*pc++) = tos;
     NEXT_TOS();
 PUSHER(store_remote_temp):
-    store_value = *sp;
-    goto store_remote;
+    store_object = remote_vector(TEMP(pc[1]), pc[0]);
+    if (UNLIKELY(!store_object))
+        goto unknown;
+    heap_store(h, store_object, pc[0], *sp);
+    pc += 2;
+    NEXT();
 TAKER(pop_remote_temp):
-    store_value = tos;
-store_remote:
-    store_object = followed(TEMP(pc[1]));
-    heap_store(h, store_object, pc[0], store_value);
+    store_object = remote_vector(TEMP(pc[1]), pc[0]);
+    if (UNLIKELY(!store_object)) {
+        PUSH(tos);
+        goto unknown;
+    }
+    heap_store(h, store_object, pc[0], tos);
     pc += 2;
     NEXT();
 TAKER(pop_extended):

@@ -307,6 +307,7 @@ static void refuses_objects_that_lie(void **state)
         { m.context + 32, TINY_BASE, "no method" },
         { m.process + 16, TINY_BASE, "resumed" },
         { m.process + 24, int_oop(2), "priority" },
+        { m.lists, 1ull << 56 | FMT_64 << 24 | CLS_ARRAY, "an array is none" },
         { m.lists + 8, TINY_BASE, "scheduler" },
         { m.lists + 24, TINY_BASE + m.process, "queue" },
         { m.scheduler + 8, int_oop(1), "scheduler" },

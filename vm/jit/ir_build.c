@@ -236,12 +236,21 @@ static struct ir_node *variable(struct builder *b)
     return ir_constant(b->g, code_literal(b->scope->method, b->op.index));
 }
 
+/* Whatever is no such vector is the interpreter's business. */
 static struct ir_node *remote_vector(struct builder *b)
 {
-    struct ir_node *vector = b->env.values[b->op.n];
+    struct ir_node *vector = b->env.values[b->op.n], *slot;
 
-    return vector->op == IR_OBJECT ? vector
-                                   : guard_class(b, vector, CLS_ARRAY);
+    if (vector->op == IR_OBJECT) {
+        b->g->failed |= known_class(vector) != CLS_ARRAY;
+        return vector;
+    }
+    vector = guard_class(b, vector, CLS_ARRAY);
+    slot = add(b, IR_CONST_WORD, NULL, NULL, NULL);
+    slot->value = b->op.index;
+    add_failing(b, IR_GUARD_BELOW, slot,
+                add(b, IR_SLOT_COUNT, vector, NULL, NULL));
+    return vector;
 }
 
 static void store_remote(struct builder *b)

@@ -197,25 +197,50 @@ static void push_mediated(struct compiler *c)
     push_reg(c, s->result);
 }
 
-/* --- forwarders --- */
+/* --- remote temps --- */
 
-static void slow_follow(struct compiler *c, struct slow *s)
+static void emit_array_check(struct compiler *c, enum reg x, struct label *no)
 {
+    asm_test8_imm(&c->a, x, TAG_MASK);
+    asm_jcc(&c->a, IF_NOT_EQUAL, no);
+    emit_class_check(&c->a, x, CLS_ARRAY, R10, no);
+}
+
+/* A forwarder; else the interpreter knows what to do with such a vector. */
+static void slow_remote(struct compiler *c, struct slow *s)
+{
+    struct label none = LABEL_INIT;
+
     asm_push(&c->a, s->x);
     asm_call_to(&c->a, c->j->stubs.follow);
     asm_pop(&c->a, s->x);
-    asm_jmp(&c->a, &s->out);
+    emit_array_check(c, s->x, &none);
+    load_slot_count(&c->a, R10, s->x);
+    asm_alu_imm32(&c->a, CMP, R10, (int32_t)s->index);
+    asm_jcc(&c->a, IF_ABOVE, &s->out);
+    asm_bind(&c->a, &none);
+    if (s->pushes)
+        asm_push(&c->a, s->y);
+    asm_call_to(&c->a, c->j->stubs.interpret);
+    add_point(c, POINT_EXIT, s->at, 0, 0);
+    asm_trap(&c->a);
 }
 
-/* The array of remote temps that a temp holds. */
-static enum reg load_remote(struct compiler *c, uint32_t temp)
+/* The array of remote temps that a temp holds. All is in memory but what a
+ * store has in `y`. */
+static enum reg load_remote(struct compiler *c, bool stores, enum reg y)
 {
-    struct slow *s = new_slow(c, slow_follow);
+    struct slow *s = new_slow(c, slow_remote);
 
+    s->at = c->at;
+    s->index = c->op.index;
+    s->pushes = stores;
+    s->y = y;
     s->x = take_reg(c);
-    asm_load(&c->a, s->x, temp_place(c, temp));
-    asm_alu_mem8_imm(&c->a, CMP, VM(forwarders), 0);
-    asm_jcc(&c->a, IF_NOT_EQUAL, &s->in);
+    asm_load(&c->a, s->x, temp_place(c, c->op.n));
+    emit_array_check(c, s->x, &s->in);
+    asm_alu_mem8_imm(&c->a, CMP, AT(s->x, 7), c->op.index);
+    asm_jcc(&c->a, IF_NOT_ABOVE, &s->in);
     asm_bind(&c->a, &s->out);
     return s->x;
 }
@@ -224,8 +249,8 @@ static void push_remote(struct compiler *c)
 {
     enum reg vector, r;
 
-    need_temp(c, c->op.n);
-    vector = load_remote(c, c->op.n);
+    spill(c, 0);
+    vector = load_remote(c, false, NO_REG);
     r = take_reg(c);
     asm_load(&c->a, r, AT(vector, 8 + 8 * c->op.index));
     push_reg(c, r);
@@ -379,7 +404,7 @@ static void store_remote(struct compiler *c)
 
     spill(c, 1);
     x = pop_stored(c, &young);
-    y = load_remote(c, c->op.n);
+    y = load_remote(c, true, x);
     store(c, x, y, c->op.index, young);
     leave_value(c, x);
 }

@@ -109,6 +109,7 @@ struct jit_stubs {
     uint8_t *safepoint, *safepoint_no_switch;
     uint8_t *return_slow, *block_return_slow; /* rsi: the answer */
     uint8_t *must_be_boolean; /* rsi: the value */
+    uint8_t *interpret;      /* the bytecode of this point */
     uint8_t *read_only;      /* rsi object, rdx value, rcx index */
     uint8_t *barrier, *widow, *identical, *class_of, *follow; /* leaves */
     uint8_t *hot_call, *hot_loop; /* asks the second tier */
@@ -353,6 +354,7 @@ void runtime_safepoint_no_switch(struct vm *vm);
 void runtime_return(struct vm *vm, oop answer);
 void runtime_block_return(struct vm *vm, oop answer);
 void runtime_must_be_boolean(struct vm *vm, oop value);
+void runtime_interpret(struct vm *vm);
 void runtime_read_only(struct vm *vm, oop o, oop value, uint64_t index);
 void runtime_barrier(struct vm *vm, oop o, oop *at, oop value);
 uint64_t runtime_identical(struct vm *vm, oop a, oop b);

@@ -42,6 +42,8 @@ static void go_on_interpreted(struct vm *vm)
     vm->pc = jit_bytecode_pc(vm, vm->fp, vm->pc);
 }
 
+void runtime_interpret(struct vm *vm) { go_on_interpreted(vm); }
+
 void runtime_return(struct vm *vm, oop answer)
 {
     go_on_interpreted(vm);

@@ -592,6 +592,7 @@ void stubs_make(struct vm *vm, struct assembler *a)
     s->return_slow = TRANSITION(runtime_return);
     s->block_return_slow = TRANSITION(runtime_block_return);
     s->must_be_boolean = TRANSITION(runtime_must_be_boolean);
+    s->interpret = TRANSITION(runtime_interpret);
     s->read_only = TRANSITION(runtime_read_only);
     s->hot_call = TRANSITION(runtime_hot_call);
     s->hot_loop = TRANSITION(runtime_hot_loop);

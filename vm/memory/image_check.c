@@ -170,12 +170,14 @@ static const char *check_object(const struct heap *h, oop o)
     if (index >= h->class_pages * PAGE_SLOTS ||
         (index >= CLS_LARGE_NEGATIVE && heap_class_at(h, index) == h->nil))
         return "an object has no class";
-    if (index > CLS_FULL_BLOCK_CLOSURE)
+    if (index > CLS_ARRAY)
         return NULL;
     switch (index) {
     case CLS_CONTEXT:
         return f == FMT_FIXED_AND_INDEXED ? check_context(h, o)
                                           : "a context is none";
+    case CLS_ARRAY:
+        return f == FMT_ARRAY ? NULL : "an array is none";
     case CLS_LARGE_NEGATIVE:
     case CLS_LARGE_POSITIVE:
         return format_is_bytes(f) ? NULL : "a large integer is none";
