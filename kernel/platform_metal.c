@@ -212,6 +212,8 @@ int plat_commit(void *p, uint64_t bytes)
                       PAGE_WRITE | PAGE_STALE) ? -1 : 0;
 }
 
+void plat_prepare(void *p, uint64_t bytes) {} /* committed pages are there */
+
 void plat_decommit(void *p, uint64_t bytes)
 {
     vmm_release((uint64_t)(uintptr_t)p, bytes);

@@ -49,6 +49,9 @@ void *plat_reserve(uint64_t want, uint64_t bytes);
 /* Makes [p, p+bytes) usable (page multiples), whatever is in there. 0 or -1:
  * no memory. */
 int plat_commit(void *p, uint64_t bytes);
+/* All of [p, p+bytes), which is committed, will be written soon: pages that
+ * the first write would wait for may be got meanwhile. */
+void plat_prepare(void *p, uint64_t bytes);
 /* Gives the pages back; the address range stays reserved. */
 void plat_decommit(void *p, uint64_t bytes);
 /* Ends a reservation of plat_reserve, whole. */

@@ -74,6 +74,8 @@ int plat_commit(void *p, uint64_t bytes)
     return 0;
 }
 
+void plat_prepare(void *p, uint64_t bytes) {}
+
 void plat_decommit(void *p, uint64_t bytes)
 {
     plat_stub_committed -= bytes;

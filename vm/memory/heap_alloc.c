@@ -56,6 +56,7 @@ bool heap_lay_out(struct heap *h, uint64_t eden_bytes)
         !grow_tables(h, h->new_start + h->new_size))
         return false;
     heap_clear_live(h, h->new_start, h->new_start + h->new_size);
+    plat_prepare((void *)(uintptr_t)h->new_start, h->new_size);
     return true;
 }
 
