@@ -48,7 +48,8 @@ $(BUILD)/aerostat.image: $(BUILD)/cold.image $(BUILD)/aerostat
 
 # The same without some packages, for whoever ships an application: sources and
 # load.order are a tree of links in which they are missing.
-WITHOUT ?= Hardware Tools-Hardware Hardware-Tests Installer Installer-Tests
+WITHOUT ?= Hardware Tools-Hardware Tools-Firmware Hardware-Tests \
+  Installer Installer-Tests
 DEPLOYMENT := $(BUILD)/deployment
 
 deployment: $(BUILD)/aerostat $(BUILD)/imagebuilder $(GEN_SRC)

@@ -18,6 +18,7 @@
 #include "kernel/assets.h"
 #include "kernel/clock.h"
 #include "kernel/cpu.h"
+#include "kernel/efi.h"
 #include "kernel/ids.h"
 #include "kernel/irq.h"
 #include "kernel/klog.h"
@@ -141,6 +142,20 @@ static void describe_memory(struct text *t)
         (unsigned long long)pmm_free_bytes());
 }
 
+static void describe_firmware(struct text *t)
+{
+    if (!boot_info)
+        return;
+    if (boot_info->efi.bits)
+        add(t, "firmware\tUEFI of %u bits\n", boot_info->efi.bits);
+    else
+        add(t, "firmware\t%s\n", boot_info->bios ? "BIOS" : "neither BIOS "
+            "nor UEFI");
+    add(t, "kernel\tstarted through %s\n", boot_info->protocol);
+    add(t, "boot entries\t%s\n",
+        efi_missing() ? efi_missing() : "in the order in which they are tried");
+}
+
 /* --- buses --- */
 
 static void describe_pci(struct text *t)
@@ -241,7 +256,8 @@ size_t describe(const char *topic, char *text, size_t n)
         { "cpu", describe_cpu }, { "memory", describe_memory },
         { "pci", describe_pci }, { "usb", describe_usb },
         { "interrupts", describe_interrupts }, { "disks", describe_disks },
-        { "clocks", describe_clocks }, { "log", describe_log },
+        { "clocks", describe_clocks }, { "firmware", describe_firmware },
+        { "log", describe_log },
         { "lastlog", describe_last_log },
     };
     struct text t = { text, n, 0 };

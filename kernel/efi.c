@@ -133,6 +133,8 @@ void efi_init(const struct boot_info *boot)
              missing ? missing : "");
 }
 
+const char *efi_missing(void) { return missing; }
+
 /* --- calls --- */
 
 /* The exception's own stack is in the kernel's half, which is the same in

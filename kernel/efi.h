@@ -16,6 +16,8 @@ enum { EFI_NAME = 32 }; /* of a variable, with the zero */
 
 /* Says what there is. */
 void efi_init(const struct boot_info *boot);
+/* Why no variable can be asked for, or NULL: they can be. */
+const char *efi_missing(void);
 /* The value of a variable into *n bytes, then *n are its bytes. 0; -ENOENT:
  * there is none; another: *why. */
 int efi_get(const char *name, void *bytes, uint64_t *n, const char **why);

@@ -181,7 +181,7 @@ class Machine:
                             start)
         text = found.group(1).decode(errors="replace").replace("\r", "")
         # What the machine says by itself may come in between.
-        return re.sub(r"^(saved \S+|(desktop|usb\d*|store|files): .*)\n", "",
+        return re.sub(r"^(saved .*|(desktop|usb\d*|store|files): .*)\n", "",
                       text, flags=re.M).strip()
 
     def until(self, expression, answer, timeout=30):
@@ -209,6 +209,14 @@ class Machine:
             if time.time() > deadline:
                 raise AssertionError("%s: does not rest, %r, %r" % (
                     expression, last, got))
+
+    def rests(self, timeout=60):
+        """Waits until the processor sleeps: all that was asked is done."""
+        deadline = time.time() + timeout
+        while "HLT=1" not in self.qmp("human-monitor-command", **{
+                "command-line": "info registers"}):
+            assert time.time() < deadline, "it never sleeps"
+            self._drain(0.05)
 
     # -- keyboard --
 

@@ -1,5 +1,7 @@
 """Keyboards and pointers of virtual machines: virtio-input, and VMware's
 backdoor. Where PS/2 is taken away, every key and click comes over virtio."""
+import re
+
 import pytest
 
 from conftest import built
@@ -24,6 +26,34 @@ def click_everywhere(m):
     for x, y in (100, 100), (WIDTH - 1, HEIGHT - 1), (0, 0), (640, 400):
         m.move_to(x, y)
         m.until("World hand position", "%d@%d" % (x, y))
+
+
+# What may wake a machine that nobody touches.
+ATTACHED = {
+    "PS/2": ("q35", []),
+    "USB": (NO_PS2, ["-device", "qemu-xhci", "-device", "usb-kbd",
+                     "-device", "usb-tablet"]),
+    "USB, EHCI": (NO_PS2, ["-device", "usb-ehci", "-device", "usb-kbd",
+                           "-device", "usb-mouse"]),
+    "USB, hub": (NO_PS2, ["-device", "qemu-xhci", "-device",
+                          "usb-hub,port=1", "-device", "usb-kbd,port=1.1"]),
+    "virtio": (NO_PS2, [*KEYBOARD, *TABLET]),
+    "serial": (NO_PS2, []),
+}
+# Interrupts a second, over five of them; the question itself is outside.
+RATE = ("[| count before | count := [(Machine current describe: "
+        "'interrupts') lines inject: 0 into: [:sum :line | sum + (line "
+        "findTokens: String tab) third asNumber]]. before := count value. "
+        "(Delay forSeconds: 5) wait. (count value - before) / 5 < 20] value")
+
+
+@pytest.mark.parametrize("kind", ATTACHED)
+def test_a_machine_that_nobody_touches_sleeps(kind):
+    """Once what its start left to do is done."""
+    machine, args = ATTACHED[kind]
+    with desktop("idle-" + re.sub(r"\W+", "-", kind), *args,
+                 machine=machine) as m:
+        m.until(RATE, "true", 60)
 
 
 def scrolls(m):

@@ -29,7 +29,7 @@ def test_a_panic_names_functions_and_methods_and_waits_for_a_key():
     with Machine(without_exit_device(built("aerostat.image"), "repl"),
                  name="panic") as m:
         m.prompt()
-        time.sleep(2)  # until it idles
+        m.rests()
         m.qmp("inject-nmi")
         m.expect(r"Aerostat has stopped: non-maskable interrupt")
         # machine code, if it idles in that, keeps no C frames below it

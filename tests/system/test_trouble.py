@@ -3,7 +3,6 @@ the log on a key."""
 import os
 import shutil
 import subprocess
-import time
 
 import pytest
 
@@ -21,7 +20,7 @@ def desktop(name, args=None):
 
 
 def panic(m):
-    m.ask("(Delay forMilliseconds: 1500) wait")  # the serial line rests
+    m.rests()  # nobody is in the middle of a line
     m.qmp("inject-nmi")
     m.expect(r"Aerostat has stopped: non-maskable interrupt")
     m.expect(r">>\S+")
@@ -180,9 +179,8 @@ def test_memory_test():
     with Machine(["-kernel", os.path.join(BUILD, "kernel.elf"), "-initrd",
                   IMAGE, "-append", "memtest"], memory=96,
                  name="memory-test") as m:
-        time.sleep(1.5)
-        m.screenshot("memory-test")
         m.expect(r"memory test: pass \d+, 0 words wrong")
+        m.screenshot("memory-test")
         m.key("esc")
         assert m.wait(20) == 0
 
