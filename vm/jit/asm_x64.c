@@ -106,19 +106,31 @@ static void mod_rm(struct assembler *a, unsigned reg, struct mem m)
         put32(a, (uint32_t)m.disp);
 }
 
-static void op_rr(struct assembler *a, bool w, unsigned op, unsigned reg,
-                  unsigned rm)
+/* Of an opcode, beside its bytes (asm_x64.def). */
+enum { W = 1 << 24, BYTE = 1 << 25 };
+
+/* ... with its prefixes, and the registers' fourth bits. */
+static void opcode(struct assembler *a, unsigned op, unsigned reg,
+                   unsigned index, unsigned base)
 {
-    rex(a, w, reg, NO_REG, rm, false);
-    asm_byte(a, op);
+    if (op >> 16 & 255)
+        asm_byte(a, op >> 16 & 255);
+    rex(a, op & W, reg, index, base, op & BYTE && reg >= 4); /* sil, not dh */
+    if (op >> 8 & 255)
+        asm_byte(a, op >> 8 & 255);
+    asm_byte(a, op & 255);
+}
+
+static void op_rr(struct assembler *a, unsigned op, unsigned reg, unsigned rm)
+{
+    opcode(a, op, reg, NO_REG, rm);
     mod_rr(a, reg, rm);
 }
 
-static void op_rm(struct assembler *a, bool w, unsigned op, unsigned reg,
+static void op_rm(struct assembler *a, unsigned op, unsigned reg,
                   struct mem m)
 {
-    rex(a, w, reg, m.index, m.base, false);
-    asm_byte(a, op);
+    opcode(a, op, reg, m.index, m.base);
     mod_rm(a, reg, m);
 }
 
@@ -213,21 +225,6 @@ void asm_call_to(struct assembler *a, const uint8_t *target)
     target_field(a, target);
 }
 
-void asm_jmp_reg(struct assembler *a, enum reg r)
-{
-    op_rr(a, false, 0xff, 4, r);
-}
-
-void asm_jmp_mem(struct assembler *a, struct mem m)
-{
-    op_rm(a, false, 0xff, 4, m);
-}
-
-void asm_call_reg(struct assembler *a, enum reg r)
-{
-    op_rr(a, false, 0xff, 2, r);
-}
-
 void asm_ret(struct assembler *a, unsigned bytes)
 {
     asm_byte(a, bytes ? 0xc2 : 0xc3);
@@ -237,26 +234,115 @@ void asm_ret(struct assembler *a, unsigned bytes)
     }
 }
 
-void asm_leave(struct assembler *a) { asm_byte(a, 0xc9); }
-void asm_trap(struct assembler *a) { asm_byte(a, 0xcc); }
+/* --- opcodes with operands only --- */
 
-/* --- moves --- */
+/* [rip + ?]: what the label stands before. */
+static void op_label(struct assembler *a, unsigned op, unsigned reg,
+                     struct label *l)
+{
+    opcode(a, op, reg, NO_REG, NO_REG);
+    asm_byte(a, (reg & 7) << 3 | 5);
+    label_field(a, l);
+}
+
+#define REG_RM(name, op) \
+    void asm_##name(struct assembler *a, unsigned to, unsigned from) \
+    { op_rr(a, op, to, from); }
+#define REG_MR(name, op) \
+    void asm_##name(struct assembler *a, unsigned to, unsigned from) \
+    { op_rr(a, op, from, to); }
+#define REG_M(name, op, digit) \
+    void asm_##name(struct assembler *a, unsigned r) \
+    { op_rr(a, op, digit, r); }
+#define MEM_RM(name, op) \
+    void asm_##name(struct assembler *a, unsigned to, struct mem m) \
+    { op_rm(a, op, to, m); }
+#define MEM_MR(name, op) \
+    void asm_##name(struct assembler *a, struct mem m, unsigned from) \
+    { op_rm(a, op, from, m); }
+#define MEM_M(name, op, digit) \
+    void asm_##name(struct assembler *a, struct mem m) \
+    { op_rm(a, op, digit, m); }
+#define LABEL_RM(name, op) \
+    void asm_##name(struct assembler *a, unsigned to, struct label *l) \
+    { op_label(a, op, to, l); }
+#include "vm/jit/asm_x64.def"
+
+uint32_t asm_lea_label(struct assembler *a, enum reg to, struct label *l)
+{
+    op_label(a, W | 0x8d, to, l);
+    return a->used - 4;
+}
+
+void asm_push_label(struct assembler *a, struct label *l)
+{
+    op_label(a, 0xff, 6, l);
+}
+
+void asm_cmov_load(struct assembler *a, enum cond c, enum reg to,
+                   struct mem m)
+{
+    op_rm(a, W | 0x0f40 | c, to, m);
+}
+
+void asm_sse(struct assembler *a, enum sse op, unsigned to, unsigned from)
+{
+    op_rr(a, 0xf20f00 | op, to, from);
+}
+
+void asm_sse_label(struct assembler *a, enum sse op, unsigned to,
+                   struct label *l)
+{
+    op_label(a, 0xf20f00 | op, to, l);
+}
+
+void asm_mov_double(struct assembler *a, unsigned to, unsigned from)
+{
+    if (to != from)
+        op_rr(a, 0x0f28, to, from); /* movaps: the whole register */
+}
 
 void asm_mov(struct assembler *a, enum reg to, enum reg from)
 {
     if (to != from)
-        op_rr(a, true, 0x89, from, to);
+        op_rr(a, W | 0x89, from, to);
 }
 
-void asm_mov32(struct assembler *a, enum reg to, enum reg from)
+void asm_leave(struct assembler *a) { asm_byte(a, 0xc9); }
+void asm_trap(struct assembler *a) { asm_byte(a, 0xcc); }
+
+void asm_cqo(struct assembler *a)
 {
-    op_rr(a, false, 0x89, from, to);
+    asm_byte(a, REX | REX_W);
+    asm_byte(a, 0x99);
+}
+
+/* --- with a register in the opcode --- */
+
+static void op_r(struct assembler *a, unsigned w, unsigned op, enum reg r)
+{
+    rex(a, w, 0, NO_REG, r, false);
+    asm_byte(a, op | (r & 7));
+}
+
+void asm_push(struct assembler *a, enum reg r) { op_r(a, 0, 0x50, r); }
+void asm_pop(struct assembler *a, enum reg r) { op_r(a, 0, 0x58, r); }
+
+/* --- with constants --- */
+
+static bool fits_byte(int32_t v) { return v >= -128 && v <= 127; }
+
+static void byte_or_32(struct assembler *a, int32_t v)
+{
+    if (fits_byte(v))
+        asm_byte(a, (uint8_t)v);
+    else
+        put32(a, (uint32_t)v);
 }
 
 void asm_imm32(struct assembler *a, enum reg to, uint32_t value)
 {
-    rex(a, 0, 0, NO_REG, to, false);
-    asm_byte(a, 0xb8 | (to & 7));
+    op_r(a, 0, 0xb8, to);
     put32(a, value);
 }
 
@@ -265,208 +351,30 @@ void asm_imm(struct assembler *a, enum reg to, uint64_t value)
     if (value <= UINT32_MAX) {
         asm_imm32(a, to, (uint32_t)value);
     } else if ((int64_t)value == (int32_t)value) {
-        op_rr(a, true, 0xc7, 0, to);
+        op_rr(a, W | 0xc7, 0, to);
         put32(a, (uint32_t)value);
     } else {
-        rex(a, 1, 0, NO_REG, to, false);
-        asm_byte(a, 0xb8 | (to & 7));
+        op_r(a, W, 0xb8, to);
         asm_word(a, value);
     }
 }
 
-void asm_load(struct assembler *a, enum reg to, struct mem m)
-{
-    op_rm(a, true, 0x8b, to, m);
-}
-
-void asm_load32(struct assembler *a, enum reg to, struct mem m)
-{
-    op_rm(a, false, 0x8b, to, m);
-}
-
-void asm_load8(struct assembler *a, enum reg to, struct mem m)
-{
-    rex(a, 0, to, m.index, m.base, false);
-    asm_byte(a, 0x0f);
-    asm_byte(a, 0xb6);
-    mod_rm(a, to, m);
-}
-
-void asm_load16(struct assembler *a, enum reg to, struct mem m)
-{
-    rex(a, 0, to, m.index, m.base, false);
-    asm_byte(a, 0x0f);
-    asm_byte(a, 0xb7);
-    mod_rm(a, to, m);
-}
-
-void asm_store(struct assembler *a, struct mem m, enum reg from)
-{
-    op_rm(a, true, 0x89, from, m);
-}
-
-void asm_store32(struct assembler *a, struct mem m, enum reg from)
-{
-    op_rm(a, false, 0x89, from, m);
-}
-
-void asm_store8(struct assembler *a, struct mem m, enum reg from)
-{
-    rex(a, 0, from, m.index, m.base, from >= 4); /* sil, not dh */
-    asm_byte(a, 0x88);
-    mod_rm(a, from, m);
-}
-
-void asm_store16(struct assembler *a, struct mem m, enum reg from)
-{
-    asm_byte(a, 0x66);
-    op_rm(a, false, 0x89, from, m);
-}
-
 void asm_store_imm(struct assembler *a, struct mem m, int32_t value)
 {
-    op_rm(a, true, 0xc7, 0, m);
+    op_rm(a, W | 0xc7, 0, m);
     put32(a, (uint32_t)value);
 }
 
 void asm_store8_imm(struct assembler *a, struct mem m, unsigned value)
 {
-    op_rm(a, false, 0xc6, 0, m);
+    op_rm(a, 0xc6, 0, m);
     asm_byte(a, value);
-}
-
-void asm_lea(struct assembler *a, enum reg to, struct mem m)
-{
-    op_rm(a, true, 0x8d, to, m);
-}
-
-static void rip_operand(struct assembler *a, unsigned op, unsigned reg,
-                        struct label *l)
-{
-    asm_byte(a, op);
-    asm_byte(a, (reg & 7) << 3 | 5);
-    label_field(a, l);
-}
-
-uint32_t asm_lea_label(struct assembler *a, enum reg to, struct label *l)
-{
-    rex(a, 1, to, NO_REG, NO_REG, false);
-    rip_operand(a, 0x8d, to, l);
-    return a->used - 4;
-}
-
-void asm_load_label(struct assembler *a, enum reg to, struct label *l)
-{
-    rex(a, 1, to, NO_REG, NO_REG, false);
-    rip_operand(a, 0x8b, to, l);
-}
-
-void asm_push_label(struct assembler *a, struct label *l)
-{
-    rip_operand(a, 0xff, 6, l);
-}
-
-void asm_push(struct assembler *a, enum reg r)
-{
-    rex(a, 0, 0, NO_REG, r, false);
-    asm_byte(a, 0x50 | (r & 7));
 }
 
 void asm_push_imm(struct assembler *a, int32_t value)
 {
-    bool is_short = value >= -128 && value <= 127;
-
-    asm_byte(a, is_short ? 0x6a : 0x68);
-    if (is_short)
-        asm_byte(a, (uint8_t)value);
-    else
-        put32(a, (uint32_t)value);
-}
-
-void asm_push_mem(struct assembler *a, struct mem m)
-{
-    op_rm(a, false, 0xff, 6, m);
-}
-
-void asm_pop(struct assembler *a, enum reg r)
-{
-    rex(a, 0, 0, NO_REG, r, false);
-    asm_byte(a, 0x58 | (r & 7));
-}
-
-void asm_pop_mem(struct assembler *a, struct mem m)
-{
-    op_rm(a, false, 0x8f, 0, m);
-}
-
-/* --- arithmetic --- */
-
-void asm_alu(struct assembler *a, enum alu op, enum reg to, enum reg from)
-{
-    op_rr(a, true, op << 3 | 1, from, to);
-}
-
-void asm_alu32(struct assembler *a, enum alu op, enum reg to, enum reg from)
-{
-    op_rr(a, false, op << 3 | 1, from, to);
-}
-
-static void alu_imm(struct assembler *a, bool w, enum alu op, enum reg to,
-                    int32_t v)
-{
-    bool is_short = v >= -128 && v <= 127;
-
-    op_rr(a, w, is_short ? 0x83 : 0x81, op, to);
-    if (is_short)
-        asm_byte(a, (uint8_t)v);
-    else
-        put32(a, (uint32_t)v);
-}
-
-void asm_alu_imm(struct assembler *a, enum alu op, enum reg to, int32_t v)
-{
-    alu_imm(a, true, op, to, v);
-}
-
-void asm_alu_imm32(struct assembler *a, enum alu op, enum reg to, int32_t v)
-{
-    alu_imm(a, false, op, to, v);
-}
-
-void asm_alu_load(struct assembler *a, enum alu op, enum reg to, struct mem m)
-{
-    op_rm(a, true, op << 3 | 3, to, m);
-}
-
-void asm_alu_label(struct assembler *a, enum alu op, enum reg to,
-                   struct label *l)
-{
-    rex(a, 1, to, NO_REG, NO_REG, false);
-    rip_operand(a, op << 3 | 3, to, l);
-}
-
-void asm_alu_mem_imm(struct assembler *a, enum alu op, struct mem m,
-                     int32_t v)
-{
-    bool is_short = v >= -128 && v <= 127;
-
-    op_rm(a, true, is_short ? 0x83 : 0x81, op, m);
-    if (is_short)
-        asm_byte(a, (uint8_t)v);
-    else
-        put32(a, (uint32_t)v);
-}
-
-void asm_alu_mem8_imm(struct assembler *a, enum alu op, struct mem m,
-                      unsigned v)
-{
-    op_rm(a, false, 0x80, op, m);
-    asm_byte(a, v);
-}
-
-void asm_test(struct assembler *a, enum reg x, enum reg y)
-{
-    op_rr(a, true, 0x85, y, x);
+    asm_byte(a, fits_byte(value) ? 0x6a : 0x68);
+    byte_or_32(a, value);
 }
 
 void asm_test8_imm(struct assembler *a, enum reg r, unsigned v)
@@ -479,158 +387,78 @@ void asm_test8_imm(struct assembler *a, enum reg r, unsigned v)
 
 void asm_test_mem8_imm(struct assembler *a, struct mem m, unsigned v)
 {
-    op_rm(a, false, 0xf6, 0, m);
+    op_rm(a, 0xf6, 0, m);
     asm_byte(a, v);
+}
+
+void asm_imul_imm(struct assembler *a, enum reg to, enum reg from, int32_t v)
+{
+    op_rr(a, W | 0x69, to, from);
+    put32(a, (uint32_t)v);
 }
 
 void asm_shift(struct assembler *a, enum shift op, enum reg r, unsigned n)
 {
-    op_rr(a, true, 0xc1, op, r);
+    op_rr(a, W | 0xc1, op, r);
     asm_byte(a, n);
 }
 
 void asm_shift32(struct assembler *a, enum shift op, enum reg r, unsigned n)
 {
-    op_rr(a, false, 0xc1, op, r);
+    op_rr(a, 0xc1, op, r);
     asm_byte(a, n);
 }
 
 void asm_shift_cl(struct assembler *a, enum shift op, enum reg r)
 {
-    op_rr(a, true, 0xd3, op, r);
+    op_rr(a, W | 0xd3, op, r);
 }
 
-void asm_imul(struct assembler *a, enum reg to, enum reg from)
+/* --- two-operand arithmetic --- */
+
+void asm_alu(struct assembler *a, enum alu op, enum reg to, enum reg from)
 {
-    rex(a, 1, to, NO_REG, from, false);
-    asm_byte(a, 0x0f);
-    asm_byte(a, 0xaf);
-    mod_rr(a, to, from);
+    op_rr(a, W | op << 3 | 1, from, to);
 }
 
-void asm_imul_imm(struct assembler *a, enum reg to, enum reg from, int32_t v)
+void asm_alu32(struct assembler *a, enum alu op, enum reg to, enum reg from)
 {
-    op_rr(a, true, 0x69, to, from);
-    put32(a, (uint32_t)v);
+    op_rr(a, op << 3 | 1, from, to);
 }
 
-void asm_cqo(struct assembler *a)
+void asm_alu_imm(struct assembler *a, enum alu op, enum reg to, int32_t v)
 {
-    asm_byte(a, REX | REX_W);
-    asm_byte(a, 0x99);
+    op_rr(a, W | (fits_byte(v) ? 0x83 : 0x81), op, to);
+    byte_or_32(a, v);
 }
 
-void asm_idiv(struct assembler *a, enum reg r) { op_rr(a, true, 0xf7, 7, r); }
-
-void asm_inc_mem(struct assembler *a, struct mem m)
+void asm_alu_imm32(struct assembler *a, enum alu op, enum reg to, int32_t v)
 {
-    op_rm(a, true, 0xff, 0, m);
+    op_rr(a, fits_byte(v) ? 0x83 : 0x81, op, to);
+    byte_or_32(a, v);
 }
 
-void asm_cmov_load(struct assembler *a, enum cond c, enum reg to,
-                   struct mem m)
+void asm_alu_load(struct assembler *a, enum alu op, enum reg to, struct mem m)
 {
-    rex(a, 1, to, m.index, m.base, false);
-    asm_byte(a, 0x0f);
-    asm_byte(a, 0x40 | c);
-    mod_rm(a, to, m);
+    op_rm(a, W | op << 3 | 3, to, m);
 }
 
-/* --- doubles --- */
-
-static void sse_rr(struct assembler *a, unsigned prefix, bool w, unsigned op,
-                   unsigned reg, unsigned rm)
-{
-    asm_byte(a, prefix);
-    rex(a, w, reg, NO_REG, rm, false);
-    asm_byte(a, 0x0f);
-    asm_byte(a, op);
-    mod_rr(a, reg, rm);
-}
-
-void asm_to_xmm(struct assembler *a, unsigned xmm, enum reg from)
-{
-    sse_rr(a, 0x66, true, 0x6e, xmm, from);
-}
-
-void asm_from_xmm(struct assembler *a, enum reg to, unsigned xmm)
-{
-    sse_rr(a, 0x66, true, 0x7e, xmm, to);
-}
-
-void asm_sse(struct assembler *a, enum sse op, unsigned to, unsigned from)
-{
-    sse_rr(a, 0xf2, false, op, to, from);
-}
-
-void asm_int_to_double(struct assembler *a, unsigned xmm, enum reg from)
-{
-    sse_rr(a, 0xf2, true, 0x2a, xmm, from);
-}
-
-void asm_double_to_int(struct assembler *a, enum reg to, unsigned xmm)
-{
-    sse_rr(a, 0xf2, true, 0x2c, to, xmm);
-}
-
-void asm_compare_doubles(struct assembler *a, unsigned x, unsigned y)
-{
-    sse_rr(a, 0x66, false, 0x2e, x, y);
-}
-
-/* --- doubles in memory --- */
-
-static void sse_rm(struct assembler *a, unsigned prefix, unsigned op,
-                   unsigned reg, struct mem m)
-{
-    asm_byte(a, prefix);
-    rex(a, 0, reg, m.index, m.base, false);
-    asm_byte(a, 0x0f);
-    asm_byte(a, op);
-    mod_rm(a, reg, m);
-}
-
-static void sse_label(struct assembler *a, unsigned op, unsigned reg,
-                      struct label *l)
-{
-    asm_byte(a, 0xf2);
-    rex(a, 0, reg, NO_REG, NO_REG, false);
-    asm_byte(a, 0x0f);
-    rip_operand(a, op, reg, l);
-}
-
-void asm_sse_label(struct assembler *a, enum sse op, unsigned to,
+void asm_alu_label(struct assembler *a, enum alu op, enum reg to,
                    struct label *l)
 {
-    sse_label(a, op, to, l);
+    op_label(a, W | op << 3 | 3, to, l);
 }
 
-void asm_mov_double(struct assembler *a, unsigned to, unsigned from)
+void asm_alu_mem_imm(struct assembler *a, enum alu op, struct mem m,
+                     int32_t v)
 {
-    if (to == from)
-        return;
-    rex(a, 0, to, NO_REG, from, false); /* movaps: the whole register */
-    asm_byte(a, 0x0f);
-    asm_byte(a, 0x28);
-    mod_rr(a, to, from);
+    op_rm(a, W | (fits_byte(v) ? 0x83 : 0x81), op, m);
+    byte_or_32(a, v);
 }
 
-void asm_load_double(struct assembler *a, unsigned to, struct mem m)
+void asm_alu_mem8_imm(struct assembler *a, enum alu op, struct mem m,
+                      unsigned v)
 {
-    sse_rm(a, 0xf2, 0x10, to, m);
-}
-
-void asm_load_double_label(struct assembler *a, unsigned to, struct label *l)
-{
-    sse_label(a, 0x10, to, l);
-}
-
-void asm_store_double(struct assembler *a, struct mem m, unsigned from)
-{
-    sse_rm(a, 0xf2, 0x11, from, m);
-}
-
-void asm_xor_doubles(struct assembler *a, unsigned to, unsigned from)
-{
-    sse_rr(a, 0x66, false, 0x57, to, from);
+    op_rm(a, 0x80, op, m);
+    asm_byte(a, v);
 }

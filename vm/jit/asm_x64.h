@@ -75,36 +75,37 @@ void asm_here_short(struct assembler *a, uint32_t jump);
 void asm_jmp_to(struct assembler *a, const uint8_t *target);
 void asm_jcc_to(struct assembler *a, enum cond c, const uint8_t *target);
 void asm_call_to(struct assembler *a, const uint8_t *target);
-void asm_jmp_reg(struct assembler *a, enum reg r);
-void asm_jmp_mem(struct assembler *a, struct mem m);
-void asm_call_reg(struct assembler *a, enum reg r);
 void asm_ret(struct assembler *a, unsigned bytes);
 void asm_leave(struct assembler *a);
+void asm_trap(struct assembler *a);
+
+/* asm_load(a, RAX, AT(RBX, 8)) and many more, which are rows of a table. */
+#define REG_RM(name, op) \
+    void asm_##name(struct assembler *a, unsigned to, unsigned from);
+#define REG_MR REG_RM
+#define REG_M(name, op, digit) \
+    void asm_##name(struct assembler *a, unsigned r);
+#define MEM_RM(name, op) \
+    void asm_##name(struct assembler *a, unsigned to, struct mem m);
+#define MEM_MR(name, op) \
+    void asm_##name(struct assembler *a, struct mem m, unsigned from);
+#define MEM_M(name, op, digit) \
+    void asm_##name(struct assembler *a, struct mem m);
+#define LABEL_RM(name, op) \
+    void asm_##name(struct assembler *a, unsigned to, struct label *l);
+#include "vm/jit/asm_x64.def"
 
 void asm_mov(struct assembler *a, enum reg to, enum reg from);
-void asm_mov32(struct assembler *a, enum reg to, enum reg from);
 void asm_imm(struct assembler *a, enum reg to, uint64_t value);
 void asm_imm32(struct assembler *a, enum reg to, uint32_t value);
-void asm_load(struct assembler *a, enum reg to, struct mem m);
-void asm_load32(struct assembler *a, enum reg to, struct mem m);
-void asm_load8(struct assembler *a, enum reg to, struct mem m);
-void asm_load16(struct assembler *a, enum reg to, struct mem m);
-void asm_store(struct assembler *a, struct mem m, enum reg from);
-void asm_store32(struct assembler *a, struct mem m, enum reg from);
-void asm_store8(struct assembler *a, struct mem m, enum reg from);
-void asm_store16(struct assembler *a, struct mem m, enum reg from);
 void asm_store_imm(struct assembler *a, struct mem m, int32_t value);
 void asm_store8_imm(struct assembler *a, struct mem m, unsigned value);
-void asm_lea(struct assembler *a, enum reg to, struct mem m);
 /* lea to, [rip + ?]: answers the place of the displacement. */
 uint32_t asm_lea_label(struct assembler *a, enum reg to, struct label *l);
-void asm_load_label(struct assembler *a, enum reg to, struct label *l);
 void asm_push_label(struct assembler *a, struct label *l);
 void asm_push(struct assembler *a, enum reg r);
 void asm_push_imm(struct assembler *a, int32_t value);
-void asm_push_mem(struct assembler *a, struct mem m);
 void asm_pop(struct assembler *a, enum reg r);
-void asm_pop_mem(struct assembler *a, struct mem m);
 
 void asm_alu(struct assembler *a, enum alu op, enum reg to, enum reg from);
 void asm_alu32(struct assembler *a, enum alu op, enum reg to, enum reg from);
@@ -112,42 +113,25 @@ void asm_alu_imm(struct assembler *a, enum alu op, enum reg to, int32_t v);
 void asm_alu_imm32(struct assembler *a, enum alu op, enum reg to, int32_t v);
 void asm_alu_load(struct assembler *a, enum alu op, enum reg to,
                   struct mem m);
+void asm_alu_label(struct assembler *a, enum alu op, enum reg to,
+                   struct label *l);
 void asm_alu_mem_imm(struct assembler *a, enum alu op, struct mem m,
                      int32_t v);
 void asm_alu_mem8_imm(struct assembler *a, enum alu op, struct mem m,
                       unsigned v);
-void asm_test(struct assembler *a, enum reg x, enum reg y);
 void asm_test8_imm(struct assembler *a, enum reg r, unsigned v);
 void asm_test_mem8_imm(struct assembler *a, struct mem m, unsigned v);
 void asm_shift(struct assembler *a, enum shift op, enum reg r, unsigned n);
 void asm_shift32(struct assembler *a, enum shift op, enum reg r, unsigned n);
 void asm_shift_cl(struct assembler *a, enum shift op, enum reg r);
-void asm_imul(struct assembler *a, enum reg to, enum reg from);
 void asm_imul_imm(struct assembler *a, enum reg to, enum reg from,
                   int32_t v);
 void asm_cqo(struct assembler *a);
-void asm_idiv(struct assembler *a, enum reg r);
-void asm_inc_mem(struct assembler *a, struct mem m);
 void asm_cmov_load(struct assembler *a, enum cond c, enum reg to,
                    struct mem m);
-void asm_trap(struct assembler *a);
 
-/* `to` op a word behind the code, and of doubles. */
-void asm_alu_label(struct assembler *a, enum alu op, enum reg to,
-                   struct label *l);
-
-/* Doubles; registers are xmm0 to xmm15. */
-void asm_to_xmm(struct assembler *a, unsigned xmm, enum reg from);
-void asm_from_xmm(struct assembler *a, enum reg to, unsigned xmm);
+/* Doubles, in xmm0 to xmm15; the table has more. */
 void asm_sse(struct assembler *a, enum sse op, unsigned to, unsigned from);
-void asm_int_to_double(struct assembler *a, unsigned xmm, enum reg from);
-void asm_double_to_int(struct assembler *a, enum reg to, unsigned xmm);
-void asm_compare_doubles(struct assembler *a, unsigned x, unsigned y);
 void asm_sse_label(struct assembler *a, enum sse op, unsigned to,
                    struct label *l);
 void asm_mov_double(struct assembler *a, unsigned to, unsigned from);
-void asm_load_double(struct assembler *a, unsigned to, struct mem m);
-void asm_load_double_label(struct assembler *a, unsigned to,
-                           struct label *l);
-void asm_store_double(struct assembler *a, struct mem m, unsigned from);
-void asm_xor_doubles(struct assembler *a, unsigned to, unsigned from);
