@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 
-METHODS, CALLS, LONGEST = 10, 16, 6
+METHODS, RECURSIVE, CALLS, LONGEST = 10, 3, 16, 6
 WALK = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                     "heap_walk.st")
 NUMBERS = """0 1 -1 2 3 7 8 10 -5 255 4096 1152921504606846975
@@ -46,6 +46,7 @@ class Program:
     def __init__(self, seed):
         self.r = random.Random(seed)
         self.methods = [self.method(i) for i in range(METHODS)]
+        self.methods += [self.recursive(i) for i in range(RECURSIVE)]
 
     def pick(self, *choices):
         return self.r.choice(choices)
@@ -80,7 +81,10 @@ class Program:
         if depth <= 0:
             return self.leaf(names)
         v = lambda: self.value(names, depth - 1)
-        kind = self.r.randrange(15)
+        kind = self.r.randrange(16)
+        if kind == 15:
+            return "(self r%d: %d with: %s)" % (
+                self.r.randrange(RECURSIVE), self.r.randrange(7), v())
         if kind < 5:
             op = self.r.choice(BINARY)
             right = v()
@@ -231,6 +235,29 @@ class Program:
                          for _ in range(self.r.randrange(1, 5)))
         return "m%d: p with: q | t u | %s. ^ %s" % (
             i, body, self.value(names, 3))
+
+    def recursive(self, i):
+        """Small enough to be inlined in itself."""
+        self.level = 0
+        v = lambda names="": self.value(["n", "p"] + names.split(), 1)
+        again = lambda: "(self r%d: n - 1 with: %s)" % (i, self.pick(
+            "p", "n", v()))
+        down = self.pick(
+            again(), "(Array with: %s with: %s) last" % (again(), again()))
+        body = self.pick(
+            "^ %s" % down,
+            "t := %s. ^ %s" % (down, v("t")),
+            "^ (self number: %s) + (self number: %s)" % (again(), again()),
+            "a := p. #(1 2) do: [:k | n = k ifTrue: [^ %s]]. ^ %s" % (
+                v("k"), down),
+            "^ [:k | k == 3 ifTrue: [^ p]. %s] value: n" % down,
+            "^ [%s] ensure: [b := n]" % down,
+            "^ [n = 2 ifTrue: [Error signal]. %s] on: Error do: [:e | "
+            "e return: %s]" % (down, v()),
+            "t := thisContext sender method selector size. ^ %s" % down,
+            "[t := %s] value. ^ {t. p}" % down)
+        return "r%d: n with: p | t | n < 1 ifTrue: [^ %s]. %s" % (
+            i, v(), body)
 
     def source(self):
         lines = ["Object subclass: #Fuzzed instanceVariableNames: "

@@ -24,6 +24,8 @@ enum {
     MAX_INLINE_BYTES = 60, /* of one that is inlined */
     MAX_INLINE_WITH_BLOCK = 160, /* ... and is given a block */
     MAX_INLINE_NODES = 1000,     /* in the graph, to go on inlining */
+    MAX_RECURSION = 2,           /* what runs is inlined so often once more */
+    MAX_RECURSIVE_NODES = 300,   /* ... while there are so few */
 };
 
 struct env {

@@ -94,14 +94,23 @@ static bool is_given_block(const struct builder *b, unsigned argc)
     return false;
 }
 
-static bool is_running(const struct builder *b, oop method, uint32_t start)
+static bool runs(const struct scope *s, oop method, uint32_t start)
+{
+    return s->method == method && s->start == start;
+}
+
+/* What calls itself may be inlined in itself. Of what does so by way of
+ * others there would be more code, but hardly fewer calls. */
+static bool may_recur(const struct builder *b, oop method, uint32_t start)
 {
     const struct scope *s;
+    unsigned times = 0;
 
     for (s = b->scope; s; s = s->caller)
-        if (s->method == method && s->start == start)
-            return true;
-    return false;
+        times += runs(s, method, start);
+    return !times || (runs(b->scope, method, start) &&
+                      times <= MAX_RECURSION &&
+                      b->g->num_nodes < MAX_RECURSIVE_NODES);
 }
 
 static bool is_small(const struct builder *b, oop method, unsigned argc)
@@ -116,7 +125,7 @@ static bool has_room(const struct builder *b, oop method, uint32_t start)
 {
     return b->scope->level < IR_MAX_DEPTH && !b->block->is_cold &&
            b->g->num_nodes < MAX_INLINE_NODES &&
-           !is_running(b, method, start);
+           may_recur(b, method, start);
 }
 
 /* An unmade closure that the primitive runs, or NULL. */
