@@ -2,6 +2,7 @@
  * plugin_misc.c - module MiscPrimitivePlugin: loops over bytes that the
  * image also has in Smalltalk. Indices are 1-based; 0 means not found.
  */
+#include "vm/primitives/find_bytes.h"
 #include "vm/primitives/prim.h"
 
 enum { HASH_FACTOR = 1664525, HASH_MASK = 0xfffffff };
@@ -66,35 +67,16 @@ int prim_index_of_ascii(struct vm *vm, int argc)
 {
     oop s = vm->sp[1];
     uint64_t i;
-    int64_t c;
+    int64_t c, at;
 
     if (argc != 3)
         return PRIM_ERR_BAD_NUM_ARGS;
     if (!is_int(vm->sp[2]) || !is_bytes(s) || !start_index(vm->sp[0], &i))
         return PRIM_ERR_BAD_ARGUMENT;
     c = int_value(vm->sp[2]);
-    for (; i < byte_count(s); i++)
-        if (bytes(s)[i] == c)
-            return prim_answer(vm, argc, int_oop((int64_t)i + 1));
-    return prim_answer(vm, argc, int_oop(0));
-}
-
-/* Where the key is from i on, or -1; its first byte sorts most places out. */
-static int64_t find(const uint8_t *key, uint64_t n, const uint8_t *body,
-                    uint64_t size, uint64_t i, const uint8_t *order)
-{
-    const uint8_t first = order[key[0]];
-    uint64_t k;
-
-    for (; i < size && n <= size - i; i++) {
-        if (order[body[i]] != first)
-            continue;
-        for (k = 1; k < n && order[body[i + k]] == order[key[k]];)
-            k++;
-        if (k == n)
-            return (int64_t)i;
-    }
-    return -1;
+    at = c == (uint8_t)c
+             ? find_byte((uint8_t)c, bytes(s), byte_count(s), i) : -1;
+    return prim_answer(vm, argc, int_oop(at + 1));
 }
 
 /* key, body, start, match table; an empty key is found nowhere. */
@@ -109,8 +91,8 @@ int prim_find_substring(struct vm *vm, int argc)
     if (!is_bytes(key) || !is_bytes(body) || !is_int(vm->sp[1]) || !order)
         return PRIM_ERR_BAD_ARGUMENT;
     i = int_value(vm->sp[1]) < 1 ? 0 : int_value(vm->sp[1]) - 1;
-    i = byte_count(key) ? find(bytes(key), byte_count(key), bytes(body),
-                               byte_count(body), (uint64_t)i, order)
+    i = byte_count(key) ? find_bytes(bytes(key), byte_count(key), bytes(body),
+                                     byte_count(body), (uint64_t)i, order)
                         : -1;
     return prim_answer(vm, argc, int_oop(i + 1));
 }
