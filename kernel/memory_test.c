@@ -92,8 +92,10 @@ static void draw(void)
         bar[i] = i < percent * BAR / 100 ? '#' : '.';
     bar[BAR] = 0;
     console_page();
-    say("Test of %llu MiB of memory. Esc starts the machine again.\n\n",
+    say("Test of %llu MiB of memory, until you end it; no disk is touched.\n\n",
         (unsigned long long)(test.all >> 20));
+    say("Esc starts the machine again. A USB keyboard may not be heard here:\n"
+        "then hold the power button down.\n\n");
     say("Pass %u, %s%s, %s\n", test.pass, names[test.kind / 2],
         test.kind % 2 ? " inverted" : "",
         test.reading ? "reading" : "writing");

@@ -9,7 +9,9 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from machine import BUILD, PASS_STATUS, Machine, Stub, pvh  # noqa: E402
+from desktop import started  # noqa: E402
+from machine import (BUILD, FIRMWARE, PASS_STATUS, Machine, Stub,  # noqa: E402
+                     pvh)
 
 IMAGE = os.path.join(BUILD, "aerostat.image")
 
@@ -57,13 +59,17 @@ def test_the_clock_is_watched_where_it_may_change():
         assert re.search("MHz by HPET(, invariant|, watched)", m.text())
 
 
-def test_a_clock_that_changes_is_corrected(tmp_path):
-    """The rate in memory is made wrong, as if the counter had slowed down:
-    within two seconds it is right again, and the time never goes back."""
+def symbol(name):
     table = subprocess.run(["nm", os.path.join(BUILD, "metal",
                                                "kernel.debug")], check=True,
                            stdout=subprocess.PIPE, text=True).stdout
-    at = int(re.search(r"^(\w+) \w tsc_hz$", table, re.M).group(1), 16)
+    return int(re.search(r"^(\w+) \w %s$" % name, table, re.M).group(1), 16)
+
+
+def test_a_clock_that_changes_is_corrected(tmp_path):
+    """The rate in memory is made wrong, as if the counter had slowed down:
+    within two seconds it is right again, and the time never goes back."""
+    at = symbol("tsc_hz")
     path = str(tmp_path / "stub")
     with boot("clock-wrong", *Stub.args(path)) as m:
         before = int(m.ask("Time millisecondClockValue"))
@@ -140,3 +146,45 @@ def test_microvm():
         assert "by the battery clock" in m.text()
         hz = float(re.search(r"([\d.]+) MHz", m.text()).group(1))
         assert 300 < hz < 10000
+
+
+# -- UEFI --
+
+PAGE = ("(HardwarePage all detect: [:p | p title = 'Firmware']) rows "
+        "collect: [:row | row joinSeparatedBy: ' ']")
+
+
+def of_firmware(name, firmware, *args):
+    return started(Machine(
+        FIRMWARE[firmware] + ["-cdrom", os.path.join(BUILD, "aerostat.iso")] +
+        list(args), name="firmware-" + name))
+
+
+@pytest.mark.parametrize("firmware,words", [
+    ("seabios", ["firmware BIOS", "not started by UEFI"]),
+    ("ovmf32", ["UEFI of 32 bits", "cannot be asked"]),
+    ("ovmf", ["UEFI of 64 bits", "QEMU DVD-ROM", "was started by it"])])
+def test_the_hardware_browser_tells_what_the_firmware_starts(firmware, words):
+    with of_firmware("page-" + firmware, firmware) as m:
+        page = m.ask(PAGE)
+        for text in words:
+            assert text in page, page
+
+
+def test_firmware_that_faults_is_stopped_and_not_asked_again(tmp_path):
+    """Its entry is made to lie where nothing is, as if it had jumped there;
+    the machine goes on."""
+    path = str(tmp_path / "stub")
+    with of_firmware("faults", "ovmf", *Stub.args(path)) as m:
+        assert "'UiApp'" in m.ask("FirmwareMenu new titles")
+        stub = Stub(path)
+        assert stub.ask("M%x,8:%s" % (symbol("get_entry"), (16).to_bytes(
+            8, "little").hex())) == "OK"
+        stub.go()
+        for _ in range(2):
+            assert "made a mistake and was stopped" in m.ask(
+                "FirmwareMenu new titles")
+        assert "made a mistake and was stopped" in m.ask(PAGE)
+        assert m.text().count("firmware: the firmware made a mistake") == 1
+        assert m.ask("(Delay forMilliseconds: 50) wait. 100 factorial "
+                     "printString size") == "158"

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from conftest import built, disk_copy
+from desktop import started, type_into_workspace
 from machine import FIRMWARE, Machine
 
 QUESTION = "Without an answer nothing changes"
@@ -52,17 +53,38 @@ def test_the_store_grows_to_the_stick_and_asks_once(firmware, tmp_path):
         m.until("Smalltalk at: #Kept", "42")
 
 
+def menu(m):
+    """GRUB's menu, which is on the serial line, too."""
+    m.expect("BdsDxe: starting")
+    deadline = time.time() + 60
+    while "Test the memory" not in m.text():
+        assert time.time() < deadline, m.text()
+        m.key("esc")
+        m._drain(0.1)
+
+
 def test_escape_brings_the_boot_menu_where_shift_is_not_told():
     stick = built("aerostat-stick.img")
     args = FIRMWARE["ovmf"] + usb(stick, "-snapshot")
     with Machine(args, name="stick-menu") as m:
-        m.expect("BdsDxe: starting")
-        deadline = time.time() + 60
-        while "Test the memory" not in m.text():
-            assert time.time() < deadline, m.text()
-            m.key("esc")
-            m._drain(0.1)
+        menu(m)
         m.screenshot("stick-menu")
+
+
+def test_safe_mode_from_the_menu():
+    """Its image comes in RAM, its keys and clicks over PS/2."""
+    args = FIRMWARE["ovmf"] + usb(built("aerostat-stick.img"), "-snapshot")
+    with Machine(args, name="stick-safe") as m:
+        menu(m)
+        for _ in range(3):
+            m.key("down")
+        m.key("ret")
+        started(m)
+        assert "xhci: left out, as asked" in m.text()
+        assert "message" not in m.ask("Machine current describe: "
+                                      "'interrupts'")
+        type_into_workspace(m)
+        m.screenshot("stick-safe")
 
 
 def test_no_is_taken_for_an_answer(tmp_path):
