@@ -12,7 +12,8 @@ UNIT_VM := $(patsubst %.c,$(BUILD)/asan/%.o,$(VM_SRC))
 UNIT_NO_VM := test_store test_fat test_partition test_cmdline test_frames \
   test_acpi test_storage test_grow test_usb test_xhci test_ehci test_asm \
   test_vmm test_ids test_reach test_log_text test_qr test_acpi_tables \
-  test_apic test_efi test_efi_call test_find_bytes
+  test_apic test_efi test_efi_call test_find_bytes \
+  test_timer
 UNIT_EXTRA_test_efi_call := kernel/efi.S
 UNIT_EXTRA_test_usb := drivers/usb/usb.c drivers/usb/usb_hub.c \
   drivers/usb/usb_descriptor.c drivers/usb/usb_hid.c \
@@ -97,6 +98,7 @@ $(patsubst %,$(T)/%,$(filter-out $(UNIT_NO_VM),$(UNIT) $(FUZZ))): \
   $(UNIT_VM) tests/unit/plat_stub.c
 $(T)/fuzz_acpi $(T)/test_acpi_tables: kernel/acpi.c
 $(T)/test_apic: kernel/apic.c
+$(T)/test_timer: kernel/timer.c
 $(T)/test_efi: kernel/efi.c
 $(T)/fuzz_store: kernel/store.c
 $(foreach t,$(FUZZ),$(eval $(T)/$(t): $(UNIT_EXTRA_$(t))))

@@ -72,13 +72,25 @@ def test_boots_takes_input_saves_and_comes_back(row, tmp_path, table):
 
 # -- machines --
 
+# Without ACPI, and so without PCI: the serial line is all there is.
+MICROVM = "microvm"
 MACHINES = [
     # MiB, processor, cores, board
     (64, "qemu64", 1, "pc"), (64, "qemu64", 1, "q35"),
     (512, "qemu64", 2, "q35"), (512, "Nehalem", 4, "pc"),
     (3072, "Skylake-Client", 8, "q35"), (3072, "max", 1, "pc"),
     (5120, "max", 8, "q35"), (5120, "EPYC", 2, "pc"),
+    (64, "qemu64", 1, MICROVM), (512, "max", 8, MICROVM),
 ]
+
+
+def answers_on_its_line(memory, processor, cores):
+    with Machine(pvh(built("aerostat.image"), "repl") + [
+            "-vga", "none", "-cpu", processor, "-smp", str(cores)],
+            memory=memory, machine=MICROVM,
+            name="machine-microvm-%d" % memory) as m:
+        m.prompt()
+        assert m.ask("1000 factorial printString size") == "2568"
 
 
 @pytest.mark.parametrize("memory,processor,cores,board", MACHINES)
@@ -86,6 +98,9 @@ def test_machines(memory, processor, cores, board, table):
     row = ("%s, %s" % (board, processor), "%d MiB" % memory,
            "%d cores" % cores if cores > 1 else "1 core")
     table(*row, "did not start")
+    if board == MICROVM:
+        answers_on_its_line(memory, processor, cores)
+        return table(*row, "started, answered on the serial line")
     with Machine(pvh(built("aerostat.image")) + [
             "-cpu", processor, "-smp", str(cores)], memory=memory,
             machine=board, name="machine-%s-%d" % (processor, memory)) as m:
