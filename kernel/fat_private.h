@@ -32,7 +32,6 @@ enum {
 /* --- fat_volume.c: all sizes in bytes, all errors negative errnos --- */
 
 int fat_volume_open(struct fat_volume *v, struct block_device *d);
-bool fat_valid(const struct fat_volume *v, uint32_t cluster);
 /* Cluster after this one; 0: the chain ends here (or lies: -EIO). */
 int fat_next(struct fat_volume *v, uint32_t cluster, uint32_t *next);
 /* A free cluster, marked as end and linked after `previous` (0: none). */

@@ -24,6 +24,11 @@ static bool power_of_two(uint32_t n)
     return n && (n & (n - 1)) == 0;
 }
 
+static bool is_valid(const struct fat_volume *v, uint32_t cluster)
+{
+    return cluster >= 2 && cluster - 2 < v->clusters;
+}
+
 /* The BIOS parameter block, section 3 of the specification. */
 int fat_volume_open(struct fat_volume *v, struct block_device *d)
 {
@@ -58,12 +63,7 @@ int fat_volume_open(struct fat_volume *v, struct block_device *d)
         return -EINVAL;
     v->cluster_bytes = v->bytes_per_sector * v->sectors_per_cluster;
     v->next_free = 2;
-    return fat_valid(v, v->root) ? 0 : -EINVAL;
-}
-
-bool fat_valid(const struct fat_volume *v, uint32_t cluster)
-{
-    return cluster >= 2 && cluster - 2 < v->clusters;
+    return is_valid(v, v->root) ? 0 : -EINVAL;
 }
 
 /* --- the table --- */
@@ -113,13 +113,13 @@ static int table_set(struct fat_volume *v, uint32_t cluster, uint32_t value)
 
 int fat_next(struct fat_volume *v, uint32_t cluster, uint32_t *next)
 {
-    int error = fat_valid(v, cluster) ? table_get(v, cluster, next) : -EIO;
+    int error = is_valid(v, cluster) ? table_get(v, cluster, next) : -EIO;
 
     if (error)
         return error;
     if (*next >= FAT_END)
         *next = 0;
-    else if (!fat_valid(v, *next))
+    else if (!is_valid(v, *next))
         return -EIO;
     return 0;
 }
@@ -133,7 +133,7 @@ static int find_free(struct fat_volume *v, uint32_t *cluster)
         uint32_t value;
         int error;
 
-        if (!fat_valid(v, c))
+        if (!is_valid(v, c))
             c = 2;
         error = table_get(v, c, &value);
         if (error)
@@ -162,7 +162,7 @@ int fat_allocate(struct fat_volume *v, uint32_t previous, uint32_t *cluster)
 
 int fat_link(struct fat_volume *v, uint32_t previous, uint32_t cluster)
 {
-    return fat_valid(v, previous) ? table_set(v, previous, cluster) : -EIO;
+    return is_valid(v, previous) ? table_set(v, previous, cluster) : -EIO;
 }
 
 int fat_free_chain(struct fat_volume *v, uint32_t cluster)
@@ -252,7 +252,7 @@ static int move_sectors(struct fat_volume *v, uint64_t sector,
 static bool within_cluster(const struct fat_volume *v, uint32_t cluster,
                            uint32_t offset, uint32_t n)
 {
-    return fat_valid(v, cluster) && offset <= v->cluster_bytes &&
+    return is_valid(v, cluster) && offset <= v->cluster_bytes &&
            n <= v->cluster_bytes - offset;
 }
 
@@ -293,8 +293,8 @@ int fat_read(struct fat_volume *v, uint32_t cluster, uint32_t offset,
 int fat_read_run(struct fat_volume *v, uint32_t cluster, uint32_t count,
                  void *bytes)
 {
-    if (!count || !fat_valid(v, cluster) ||
-        !fat_valid(v, cluster + count - 1))
+    if (!count || !is_valid(v, cluster) ||
+        !is_valid(v, cluster + count - 1))
         return -EIO;
     return move_sectors(v, sector_of(v, cluster, 0),
                         (struct transfer){ .to = bytes },

@@ -13,9 +13,6 @@
 
 #include "vm/jit/jit_private.h"
 
-#define VM(field) AT(RBX, offsetof(struct vm, field))
-#define HEAP(field) AT(RBX, offsetof(struct heap, field))
-
 enum { MAX_POOL = 400 };
 #define RECEIVER_REG R12
 

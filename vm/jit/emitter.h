@@ -18,9 +18,6 @@
 #include "vm/jit/deopt.h"
 #include "vm/jit/ir_private.h"
 
-#define VM(field) AT(RBX, offsetof(struct vm, field))
-#define HEAP(field) AT(RBX, offsetof(struct heap, field))
-
 enum { XMM = 16, NUM_REGS = 32 }; /* xmm0 is register 16 */
 
 /* What registers hold. */

@@ -203,10 +203,3 @@ void ir_unbox_floats(struct ir_graph *g);
  * no room, or too much lives at once. The zone does not own it yet. Blocks
  * are sorted; guards get same_as, so this comes last. */
 struct jit_code *ir_emit(struct vm *vm, struct ir_graph *g);
-
-/* --- tier2.c --- */
-
-/* Code for a method, or for its loop at `entered_at`; NULL: not worth it, or
- * refused. Never flushes the zone. */
-struct jit_code *tier2_compile(struct vm *vm, oop method, oop closure,
-                               uint32_t entered_at);

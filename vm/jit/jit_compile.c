@@ -535,8 +535,6 @@ static void emit_pool(struct compiler *c)
 
 static bool special_selectors_are_known(struct vm *vm)
 {
-    static const uint8_t args[16] = { 1, 2, 0, 0, 1, 0, 1, 0,
-                                      1, 0, 1, 1, 0, 1, 0, 0 };
     oop table = heap_special(&vm->heap, SPL_SPECIAL_SELECTORS);
     unsigned i;
 
@@ -544,7 +542,7 @@ static bool special_selectors_are_known(struct vm *vm)
         slot_count(table) < 64)
         return false;
     for (i = 0; i < 32; i++)
-        if (slot(table, 2 * i + 1) != int_oop(i < 16 ? 1 : args[i - 16]))
+        if (slot(table, 2 * i + 1) != int_oop(special_args(i)))
             return false;
     return true;
 }

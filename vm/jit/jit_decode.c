@@ -29,9 +29,9 @@ static struct op op_store(enum op_kind kind, uint32_t index, bool pops)
     return (struct op){ .kind = (uint8_t)kind, .index = index, .pops = pops };
 }
 
-static struct op op_send(enum op_kind kind, uint32_t index, uint32_t argc)
+static struct op op2(enum op_kind kind, uint32_t index, uint32_t n)
 {
-    return (struct op){ .kind = (uint8_t)kind, .index = index, .n = argc };
+    return (struct op){ .kind = (uint8_t)kind, .index = index, .n = n };
 }
 
 static struct op op_remote(enum op_kind kind, const uint8_t *b, bool pops)
@@ -52,7 +52,7 @@ static struct op op_block(uint32_t args, uint32_t copied, uint32_t size)
                         .target = size };
 }
 
-static uint32_t special_args(uint32_t i)
+uint32_t special_args(uint32_t i)
 {
     static const uint8_t args[16] = { 1, 2, 0, 0, 1, 0, 1, 0,
                                       1, 0, 1, 1, 0, 1, 0, 0 };
@@ -60,55 +60,93 @@ static uint32_t special_args(uint32_t i)
     return i < 16 ? 1 : args[i - 16];
 }
 
-static struct op op_special(uint32_t i)
-{
-    return op_send(OP_SPECIAL, i, special_args(i));
-}
+/* Bytecodes of one byte: the operation, which of their bits are its index,
+ * and the arguments of a send. A special selector's number is the index and
+ * n, a small integer the index less n. What is not here is refused. */
+struct short_op {
+    uint8_t kind, mask, n;
+};
 
-/* Sista bytecodes of one byte; 88 to 95 as well. */
-static struct op decode_sista_short(unsigned b)
-{
-    static const uint8_t single[] = {
-        OP_PUSH_SELF, OP_PUSH_TRUE, OP_PUSH_FALSE, OP_PUSH_NIL,
-    };
-    static const uint8_t leave[] = {
-        OP_RETURN_SELF, OP_RETURN_TRUE, OP_RETURN_FALSE, OP_RETURN_NIL,
-        OP_RETURN, OP_BLOCK_RETURN_NIL, OP_BLOCK_RETURN, OP_NOP,
-    };
+static const struct short_op sista_short[256] = {
+    [0 ... 15] = { OP_PUSH_SLOT, 15, 0 },
+    [16 ... 31] = { OP_PUSH_VARIABLE, 15, 0 },
+    [32 ... 63] = { OP_PUSH_LITERAL, 31, 0 },
+    [64 ... 75] = { OP_PUSH_TEMP, 15, 0 },
+    [76] = { OP_PUSH_SELF, 0, 0 },
+    [77] = { OP_PUSH_TRUE, 0, 0 },
+    [78] = { OP_PUSH_FALSE, 0, 0 },
+    [79] = { OP_PUSH_NIL, 0, 0 },
+    [80 ... 81] = { OP_PUSH_VALUE, 1, 0 },
+    [83] = { OP_DUP, 0, 0 },
+    [88] = { OP_RETURN_SELF, 0, 0 },
+    [89] = { OP_RETURN_TRUE, 0, 0 },
+    [90] = { OP_RETURN_FALSE, 0, 0 },
+    [91] = { OP_RETURN_NIL, 0, 0 },
+    [92] = { OP_RETURN, 0, 0 },
+    [93] = { OP_BLOCK_RETURN_NIL, 0, 0 },
+    [94] = { OP_BLOCK_RETURN, 0, 0 },
+    [95] = { OP_NOP, 0, 0 },
+    [96 ... 127] = { OP_SPECIAL, 31, 0 },
+    [128 ... 143] = { OP_SEND, 15, 0 },
+    [144 ... 159] = { OP_SEND, 15, 1 },
+    [160 ... 175] = { OP_SEND, 15, 2 },
+    [176 ... 183] = { OP_JUMP, 7, 0 },
+    [184 ... 191] = { OP_JUMP_TRUE, 7, 0 },
+    [192 ... 199] = { OP_JUMP_FALSE, 7, 0 },
+    [200 ... 207] = { OP_STORE_SLOT, 7, 0 },
+    [208 ... 215] = { OP_STORE_TEMP, 7, 0 },
+    [216] = { OP_POP, 0, 0 },
+};
 
-    if (b < 16)
-        return op1(OP_PUSH_SLOT, b);
-    if (b < 32)
-        return op1(OP_PUSH_VARIABLE, b & 15);
-    if (b < 64)
-        return op1(OP_PUSH_LITERAL, b & 31);
-    if (b < 76)
-        return op1(OP_PUSH_TEMP, b - 64);
-    if (b < 80)
-        return op1(single[b - 76], 0);
-    if (b < 82)
-        return op_value(int_oop(b - 80));
-    if (b == 83)
-        return op1(OP_DUP, 0);
-    if (b >= 88 && b < 96)
-        return op1(leave[b - 88], 0);
-    if (b >= 96 && b < 128)
-        return op_special(b - 96);
-    if (b >= 128 && b < 176)
-        return op_send(OP_SEND, b & 15, (b - 128) / 16);
-    if (b >= 176 && b < 184)
-        return op_jump(OP_JUMP, (b & 7) + 1);
-    if (b >= 184 && b < 192)
-        return op_jump(OP_JUMP_TRUE, (b & 7) + 1);
-    if (b >= 192 && b < 200)
-        return op_jump(OP_JUMP_FALSE, (b & 7) + 1);
-    if (b >= 200 && b < 208)
-        return op_store(OP_STORE_SLOT, b & 7, true);
-    if (b >= 208 && b < 216)
-        return op_store(OP_STORE_TEMP, b & 7, true);
-    if (b == 216)
-        return op1(OP_POP, 0);
-    return op1(OP_REFUSED, 0);
+static const struct short_op v3_short[256] = {
+    [0 ... 15] = { OP_PUSH_SLOT, 15, 0 },
+    [16 ... 31] = { OP_PUSH_TEMP, 15, 0 },
+    [32 ... 63] = { OP_PUSH_LITERAL, 31, 0 },
+    [64 ... 95] = { OP_PUSH_VARIABLE, 31, 0 },
+    [96 ... 103] = { OP_STORE_SLOT, 7, 0 },
+    [104 ... 111] = { OP_STORE_TEMP, 7, 0 },
+    [112] = { OP_PUSH_SELF, 0, 0 },
+    [113] = { OP_PUSH_TRUE, 0, 0 },
+    [114] = { OP_PUSH_FALSE, 0, 0 },
+    [115] = { OP_PUSH_NIL, 0, 0 },
+    [116 ... 119] = { OP_PUSH_VALUE, 3, 1 },
+    [120] = { OP_RETURN_SELF, 0, 0 },
+    [121] = { OP_RETURN_TRUE, 0, 0 },
+    [122] = { OP_RETURN_FALSE, 0, 0 },
+    [123] = { OP_RETURN_NIL, 0, 0 },
+    [124] = { OP_RETURN, 0, 0 },
+    [125] = { OP_BLOCK_RETURN, 0, 0 },
+    [135] = { OP_POP, 0, 0 },
+    [136] = { OP_DUP, 0, 0 },
+    [137] = { OP_PUSH_CONTEXT, 0, 0 },
+    [144 ... 151] = { OP_JUMP, 7, 0 },
+    [152 ... 159] = { OP_JUMP_FALSE, 7, 0 },
+    [176 ... 191] = { OP_SPECIAL, 15, 0 },
+    [192 ... 207] = { OP_SPECIAL, 15, 16 },
+    [208 ... 223] = { OP_SEND, 15, 0 },
+    [224 ... 239] = { OP_SEND, 15, 1 },
+    [240 ... 255] = { OP_SEND, 15, 2 },
+};
+
+static struct op decode_short(const struct short_op *table, unsigned b)
+{
+    const struct short_op *row = &table[b];
+    struct op op = op2(row->kind, b & row->mask, row->n);
+
+    switch (row->kind) {
+    case OP_PUSH_VALUE:
+        return op_value(int_oop((int)op.index - (int)op.n));
+    case OP_SPECIAL:
+        op.index += op.n;
+        op.n = special_args(op.index);
+        break;
+    case OP_STORE_SLOT: case OP_STORE_TEMP:
+        op.pops = true;
+        break;
+    case OP_JUMP: case OP_JUMP_TRUE: case OP_JUMP_FALSE:
+        return op_jump(row->kind, op.index + 1);
+    }
+    return op;
 }
 
 static struct op pseudo_variable(int64_t b)
@@ -121,29 +159,21 @@ static struct op pseudo_variable(int64_t b)
 static struct op decode_sista_long(const uint8_t *p, uint64_t a, int64_t b)
 {
     uint32_t x = (uint32_t)(p[1] + (a << 8));
-    struct op op;
+    uint32_t selector = (uint32_t)((p[1] >> 3) + a * 32);
+    uint32_t argc = (uint32_t)((p[1] & 7) + b * 8);
 
     switch (p[0]) {
     case 226: return op1(OP_PUSH_SLOT_MEDIATED, x);
     case 227: return op1(OP_PUSH_VARIABLE, x);
     case 228: return op1(OP_PUSH_LITERAL, x);
     case 229: return op1(OP_PUSH_TEMP, p[1]);
-    case 231:
-        op = op1(OP_NEW_ARRAY, p[1] & 127);
-        op.n = p[1] >> 7;
-        return op;
+    case 231: return op2(OP_NEW_ARRAY, p[1] & 127, p[1] >> 7);
     case 232: return op_value(int_oop(p[1] + b * 256));
     case 233: return op_value(char_oop((uint32_t)(p[1] + b * 256)));
-    case 234:
-        return op_send(OP_SEND, (uint32_t)((p[1] >> 3) + a * 32),
-                       (uint32_t)((p[1] & 7) + b * 8));
+    case 234: return op2(OP_SEND, selector, argc);
     case 235:
-        return b >= 64 ? op_send(OP_SUPER_ABOVE,
-                                 (uint32_t)((p[1] >> 3) + a * 32),
-                                 (uint32_t)((p[1] & 7) + (b - 64) * 8))
-                       : op_send(OP_SUPER,
-                                 (uint32_t)((p[1] >> 3) + a * 32),
-                                 (uint32_t)((p[1] & 7) + b * 8));
+        return b >= 64 ? op2(OP_SUPER_ABOVE, selector, argc - 64 * 8)
+                       : op2(OP_SUPER, selector, argc);
     case 237: return op_jump(OP_JUMP, p[1] + b * 256);
     case 238: return op_jump(OP_JUMP_TRUE, p[1] + b * 256);
     case 239: return op_jump(OP_JUMP_FALSE, p[1] + b * 256);
@@ -153,10 +183,7 @@ static struct op decode_sista_long(const uint8_t *p, uint64_t a, int64_t b)
     case 243: return op_store(OP_STORE_SLOT_MEDIATED, x, false);
     case 244: return op_store(OP_STORE_VARIABLE, x, false);
     case 245: return op_store(OP_STORE_TEMP, p[1], false);
-    case 249:
-        op = op1(OP_FULL_BLOCK, x);
-        op.n = p[2];
-        return op;
+    case 249: return op2(OP_FULL_BLOCK, x, p[2]);
     case 250:
         return op_block((uint32_t)((p[1] & 7) + (a % 16) * 8),
                         (uint32_t)((p[1] >> 3 & 7) + (a / 16) * 8),
@@ -188,7 +215,7 @@ static struct op decode_sista(const uint8_t *p)
     if (*p == 82)
         op = pseudo_variable(b);
     else if (length == 1) /* an extension would leak to what follows */
-        op = p == start || *p == 95 ? decode_sista_short(*p)
+        op = p == start || *p == 95 ? decode_short(sista_short, *p)
                                     : op1(OP_REFUSED, 0);
     else
         op = decode_sista_long(p, a, b);
@@ -196,56 +223,11 @@ static struct op decode_sista(const uint8_t *p)
     return op;
 }
 
-static struct op decode_v3_short(unsigned b)
-{
-    static const uint8_t single[] = {
-        OP_PUSH_SELF, OP_PUSH_TRUE, OP_PUSH_FALSE, OP_PUSH_NIL,
-    };
-    static const uint8_t leave[] = {
-        OP_RETURN_SELF, OP_RETURN_TRUE, OP_RETURN_FALSE, OP_RETURN_NIL,
-        OP_RETURN, OP_BLOCK_RETURN, OP_REFUSED, OP_REFUSED,
-    };
-
-    if (b < 16)
-        return op1(OP_PUSH_SLOT, b);
-    if (b < 32)
-        return op1(OP_PUSH_TEMP, b & 15);
-    if (b < 64)
-        return op1(OP_PUSH_LITERAL, b & 31);
-    if (b < 96)
-        return op1(OP_PUSH_VARIABLE, b & 31);
-    if (b < 104)
-        return op_store(OP_STORE_SLOT, b & 7, true);
-    if (b < 112)
-        return op_store(OP_STORE_TEMP, b & 7, true);
-    if (b < 116)
-        return op1(single[b - 112], 0);
-    if (b < 120)
-        return op_value(int_oop((int)b - 117));
-    if (b < 128)
-        return op1(leave[b - 120], 0);
-    if (b == 135)
-        return op1(OP_POP, 0);
-    if (b == 136)
-        return op1(OP_DUP, 0);
-    if (b == 137)
-        return op1(OP_PUSH_CONTEXT, 0);
-    if (b >= 144 && b < 152)
-        return op_jump(OP_JUMP, (b & 7) + 1);
-    if (b >= 152 && b < 160)
-        return op_jump(OP_JUMP_FALSE, (b & 7) + 1);
-    if (b >= 176 && b < 208)
-        return op_special(b - 176);
-    if (b >= 208)
-        return op_send(OP_SEND, b & 15, (b - 208) / 16);
-    return op1(OP_REFUSED, 0);
-}
-
 static struct op double_extended(const uint8_t *p)
 {
     switch (p[1] >> 5) {
-    case 0: return op_send(OP_SEND, p[2], p[1] & 31);
-    case 1: return op_send(OP_SUPER, p[2], p[1] & 31);
+    case 0: return op2(OP_SEND, p[2], p[1] & 31);
+    case 1: return op2(OP_SUPER, p[2], p[1] & 31);
     case 2: return op1(OP_PUSH_SLOT_MEDIATED, p[2]);
     case 3: return op1(OP_PUSH_LITERAL, p[2]);
     case 4: return op1(OP_PUSH_VARIABLE, p[2]);
@@ -261,20 +243,16 @@ static struct op decode_v3_long(const uint8_t *p)
                                     OP_PUSH_LITERAL, OP_PUSH_VARIABLE };
     static const uint8_t store[] = { OP_STORE_SLOT, OP_STORE_TEMP,
                                      OP_REFUSED, OP_STORE_VARIABLE };
-    struct op op;
 
     switch (p[0]) {
     case 128: return op1(push[p[1] >> 6], p[1] & 63);
     case 129: return op_store(store[p[1] >> 6], p[1] & 63, false);
     case 130: return op_store(store[p[1] >> 6], p[1] & 63, true);
-    case 131: return op_send(OP_SEND, p[1] & 31, p[1] >> 5);
+    case 131: return op2(OP_SEND, p[1] & 31, p[1] >> 5);
     case 132: return double_extended(p);
-    case 133: return op_send(OP_SUPER, p[1] & 31, p[1] >> 5);
-    case 134: return op_send(OP_SEND, p[1] & 63, p[1] >> 6);
-    case 138:
-        op = op1(OP_NEW_ARRAY, p[1] & 127);
-        op.n = p[1] >> 7;
-        return op;
+    case 133: return op2(OP_SUPER, p[1] & 31, p[1] >> 5);
+    case 134: return op2(OP_SEND, p[1] & 63, p[1] >> 6);
+    case 138: return op2(OP_NEW_ARRAY, p[1] & 127, p[1] >> 7);
     case 140: return op_remote(OP_PUSH_REMOTE, p + 1, false);
     case 141: return op_remote(OP_STORE_REMOTE, p + 1, false);
     case 142: return op_remote(OP_STORE_REMOTE, p + 1, true);
@@ -304,7 +282,8 @@ static unsigned v3_length(unsigned b)
 static struct op decode_v3(const uint8_t *p)
 {
     unsigned length = v3_length(*p);
-    struct op op = length == 1 ? decode_v3_short(*p) : decode_v3_long(p);
+    struct op op = length == 1 ? decode_short(v3_short, *p)
+                              : decode_v3_long(p);
 
     op.next = length;
     return op;

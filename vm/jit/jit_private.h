@@ -242,6 +242,8 @@ struct op {
 };
 
 struct op jit_decode(oop method, uint32_t at);
+/* Arguments of a special selector. */
+uint32_t special_args(uint32_t i);
 /* Operands that an operation takes and leaves. */
 int op_pops(const struct op *op);
 
@@ -275,6 +277,10 @@ bool jit_lists(struct vm *vm, oop method);
 void jit_list_bytes(const char *title, const uint8_t *from, uint32_t n);
 
 /* --- jit_stubs.c --- */
+
+/* A field of the vm, or of the heap that it begins with. */
+#define VM(field) AT(RBX, offsetof(struct vm, field))
+#define HEAP(field) AT(RBX, offsetof(struct heap, field))
 
 void stubs_make(struct vm *vm, struct assembler *a);
 /* The class index of x into `to`, another register; an immediate's is its

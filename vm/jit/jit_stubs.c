@@ -15,9 +15,6 @@
 #include "vm/jit/tier2.h"
 #include "vm/primitives/prim.h"
 
-#define VM(field) AT(RBX, offsetof(struct vm, field))
-#define HEAP(field) AT(RBX, offsetof(struct heap, field))
-
 static const enum reg saved_by_c[] = { RBX, RBP, R12, R13, R14, R15 };
 enum { NUM_SAVED = 6, ALIGNMENT = 8 };
 

@@ -181,8 +181,10 @@ bool tier2_add(struct vm *vm, struct jit_code *code)
     return true;
 }
 
-struct jit_code *tier2_compile(struct vm *vm, oop method, oop closure,
-                               uint32_t entered_at)
+/* Code for a method, or for its loop at `entered_at`; NULL: not worth it, or
+ * refused. Never flushes the zone. */
+static struct jit_code *compile_again(struct vm *vm, oop method, oop closure,
+                                      uint32_t entered_at)
 {
     struct jit *j = vm->jit;
     uint8_t *tries = tries_of(vm, method, entered_at ? entered_at
@@ -253,7 +255,7 @@ static void hot_call(struct vm *vm)
         code->calls_left = calls_wanted(vm) / 4;
         return;
     }
-    better = tier2_compile(vm, code->method, vm->fp[FRAME_CLOSURE], 0);
+    better = compile_again(vm, code->method, vm->fp[FRAME_CLOSURE], 0);
     if (better)
         install(vm, code, better);
 }
@@ -264,7 +266,7 @@ static struct jit_code *code_of_loop(struct vm *vm, struct jit_code *code,
     struct jit_code *c = zone_find_loop(vm, code->method, entered_at);
 
     if (!c && !code->forgotten && can_afford(vm, code))
-        c = tier2_compile(vm, code->method, vm->fp[FRAME_CLOSURE],
+        c = compile_again(vm, code->method, vm->fp[FRAME_CLOSURE],
                           entered_at);
     return c;
 }

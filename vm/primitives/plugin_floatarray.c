@@ -146,38 +146,20 @@ static int each_with_array(struct vm *vm, int argc, operation *op)
     return prim_answer_self(vm, argc);
 }
 
-int prim_floats_add_scalar(struct vm *vm, int argc)
-{
-    return each_with_scalar(vm, argc, sum);
-}
-int prim_floats_subtract_scalar(struct vm *vm, int argc)
-{
-    return each_with_scalar(vm, argc, difference);
-}
-int prim_floats_multiply_scalar(struct vm *vm, int argc)
-{
-    return each_with_scalar(vm, argc, product);
-}
-int prim_floats_divide_scalar(struct vm *vm, int argc)
-{
-    return each_with_scalar(vm, argc, quotient);
-}
-int prim_floats_add(struct vm *vm, int argc)
-{
-    return each_with_array(vm, argc, sum);
-}
-int prim_floats_subtract(struct vm *vm, int argc)
-{
-    return each_with_array(vm, argc, difference);
-}
-int prim_floats_multiply(struct vm *vm, int argc)
-{
-    return each_with_array(vm, argc, product);
-}
-int prim_floats_divide(struct vm *vm, int argc)
-{
-    return each_with_array(vm, argc, quotient);
-}
+#define OPERATION(name, operation)                                          \
+    int prim_floats_##name(struct vm *vm, int argc)                          \
+    {                                                                        \
+        return each_with_array(vm, argc, operation);                         \
+    }                                                                        \
+    int prim_floats_##name##_scalar(struct vm *vm, int argc)                 \
+    {                                                                        \
+        return each_with_scalar(vm, argc, operation);                        \
+    }
+
+OPERATION(add, sum)
+OPERATION(subtract, difference)
+OPERATION(multiply, product)
+OPERATION(divide, quotient)
 
 /* --- compare, measure --- */
 
