@@ -14,7 +14,7 @@
 #include "tests/unit/tiny_image.h"
 #include "vm/memory/heap_private.h"
 
-enum { SIZE = 200000, ARRAYS = 2 };
+enum { SIZE = 200000, ARRAYS = 2, PIECE = 128 /* work */ };
 static oop arrays[ARRAYS];
 static struct heap heap, *const h = &heap;
 
@@ -78,7 +78,8 @@ static void check_element(oop array, uint64_t i, int64_t tag)
 
 static void only_pieces_are_scanned(void **state)
 {
-    static const uint64_t at[] = { 0, 127, 128, 70000, SIZE - 1 };
+    static const uint64_t at[] = { 0, PIECE_SLOTS - 1, PIECE_SLOTS,
+                                   70000, SIZE - 1 };
     struct heap_private *p = h->private_;
     unsigned i;
 
@@ -87,7 +88,7 @@ static void only_pieces_are_scanned(void **state)
         heap_store(h, arrays[0], at[i], tagged(i));
     assert_int_equal(p->pieces.count, 2 * 4);
     scavenge();
-    assert_int_equal(p->scanned, 4 * PIECE_SLOTS);
+    assert_int_equal(p->scanned, 4 * PIECE);
     for (i = 0; i < 5; i++)
         check_element(arrays[0], at[i], i);
     heap_full_gc(h);
@@ -96,6 +97,53 @@ static void only_pieces_are_scanned(void **state)
         check_element(arrays[0], at[i], i);
     scavenge();
     assert_int_equal(p->scanned, 0);
+}
+
+/* Its named slot is strong. */
+static void of_weak_objects_too(void **state)
+{
+    oop weak = arrays[1] = heap_new(h, TINY_WEAK, FMT_WEAK, SIZE);
+    int i;
+
+    heap_store(h, arrays[0], 0, tagged(1));
+    heap_store(h, weak, 0, tagged(2));
+    heap_store(h, weak, 1, slot(arrays[0], 0));
+    heap_store(h, weak, 2, tagged(3));
+    heap_store(h, weak, 70000, slot(arrays[0], 0));
+    heap_store(h, weak, SIZE - 1, tagged(4));
+    h->finalization_pending = false;
+    scavenge();
+    assert_int_equal(h->private_->scanned, 4 * PIECE);
+    assert_true(h->finalization_pending);
+    assert_false(header(weak) & HDR_REMEMBERED);
+    for (i = 0; i < 20; i++) {
+        check_element(weak, 0, 2);
+        check_element(weak, 1, 1);
+        assert_int_equal(slot(weak, 2), h->nil);
+        check_element(weak, 70000, 1);
+        assert_int_equal(slot(weak, SIZE - 1), h->nil);
+        scavenge();
+    }
+    heap_store(h, arrays[0], 0, h->nil);
+    heap_full_gc(h);
+    assert_int_equal(slot(arrays[1], 1), h->nil);
+    assert_int_equal(slot(arrays[1], 70000), h->nil);
+}
+
+static void a_scavenge_comes_before_they_are_too_many(void **state)
+{
+    unsigned i;
+
+    scavenge();
+    for (i = 0; i < 4000; i++)
+        heap_store(h, arrays[0], i * PIECE_SLOTS, tagged(i));
+    assert_false(h->scavenge_wanted);
+    for (; i < 4200; i++)
+        heap_store(h, arrays[0], i * PIECE_SLOTS, slot(arrays[0], 0));
+    assert_true(h->scavenge_wanted);
+    scavenge();
+    assert_false(h->scavenge_wanted);
+    check_element(arrays[0], 4199 * PIECE_SLOTS, 0);
 }
 
 static void neighbours_keep_apart(void **state)
@@ -190,6 +238,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(only_pieces_are_scanned),
+        TEST(of_weak_objects_too),
+        TEST(a_scavenge_comes_before_they_are_too_many),
         TEST(neighbours_keep_apart),
         TEST(a_full_list_remembers_the_whole),
         TEST(what_becomes_another_is_remembered_still),

@@ -5,6 +5,7 @@
  * Owns no policy: spaces are heap_alloc.c, collection scavenge.c, fullgc.c.
  */
 #include "vm/memory/heap_private.h"
+#include "vm/vm.h"
 
 #include <stdlib.h>
 
@@ -118,20 +119,43 @@ static void remember_piece(struct heap *h, oop o, uint64_t piece)
     h->stats.remembered++;
 }
 
+/* A scavenge comes before it has too much to look at. */
+static void remember(struct heap *h, oop o, uint64_t i)
+{
+    if (is_large(o))
+        remember_piece(h, o, i / PIECE_SLOTS);
+    else
+        heap_remember(h, o);
+    if (h->stats.remembered >= h->private_->remembered_most &&
+        !h->scavenge_wanted) {
+        h->scavenge_wanted = true;
+        vm_force_check();
+    }
+}
+
 void heap_barrier(struct heap *h, oop o, uint64_t i, oop value)
 {
     if (!heap_is_young(h, value))
         heap_keep(h, value);
-    else if (header(o) & HDR_REMEMBERED)
-        return;
-    else if (is_large(o))
-        remember_piece(h, o, i / PIECE_SLOTS);
-    else
-        heap_remember(h, o);
+    else if (!(header(o) & HDR_REMEMBERED))
+        remember(h, o, i);
+}
+
+/* They lie anywhere: all memory they take is on its way before they are. */
+static void fetch_piece(oop o, uint64_t piece)
+{
+    const oop *at = slots(o) + piece * PIECE_SLOTS;
+    unsigned i;
+
+    __builtin_prefetch(header_ptr(o));
+    for (i = 0; i < PIECE_SLOTS; i += 8)
+        __builtin_prefetch(at + i);
+    __builtin_prefetch(at + PIECE_SLOTS - 1);
 }
 
 void heap_filter_pieces(struct heap *h, piece_filter keeps)
 {
+    enum { AHEAD = 2 * 8 };
     struct oop_list *l = &h->private_->pieces;
     oop *items = list_items(l);
     uint64_t i, kept = 0;
@@ -140,6 +164,9 @@ void heap_filter_pieces(struct heap *h, piece_filter keeps)
         oop o = items[i];
         uint64_t piece = (uint64_t)int_value(items[i + 1]);
 
+        if (keeps && i + AHEAD < l->count)
+            fetch_piece(items[i + AHEAD],
+                        (uint64_t)int_value(items[i + AHEAD + 1]));
         if (keeps && keeps(h, o, piece)) {
             items[kept++] = o;
             items[kept++] = int_oop((int64_t)piece);

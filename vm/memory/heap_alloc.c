@@ -10,6 +10,7 @@
 enum {
     PAGE = 4096,
     MIN_EDEN = 1 << 18,
+    LEAST_EDEN = 1 << 16,    /* where stores are scattered over large objects */
     MAX_EDEN = 1 << 28,
     MIN_GROWTH = 1 << 20,
     MAX_GROWTH = 32 << 20,   /* at once: it takes time */
@@ -35,7 +36,7 @@ static bool grow_tables(struct heap *h, uint64_t limit)
 
     if (!region_ensure(&p->live, 8 * blocks) ||
         !region_ensure(&p->rank, 8 * blocks) ||
-        !region_ensure(&p->pieced, blocks))
+        !region_ensure(&p->pieced, (limit - h->new_start) / NOTED_BYTES + 1))
         return false;
     memset(p->pieced.base + noted, 0, p->pieced.committed - noted);
     return true;
@@ -202,16 +203,20 @@ static void check_growth(struct heap *h)
     }
 }
 
-void heap_wish_eden(struct heap *h, uint64_t copied)
+/* A smaller eden is copied more often, but what is scanned gets less. */
+void heap_wish_eden(struct heap *h, uint64_t copied, uint64_t scanned)
 {
     struct heap_private *p = h->private_;
-    uint64_t most = p->eden_end - h->eden_start;
+    uint64_t most = p->eden_end - h->eden_start, wish = p->eden_wish;
+    uint64_t least = scanned > MUCH_COPIED ? LEAST_EDEN : MIN_EDEN;
 
-    if (copied > MUCH_COPIED && p->eden_wish >= 2 * MIN_EDEN)
-        p->eden_wish /= 2;
-    else if (copied < LITTLE_COPIED)
-        p->eden_wish = 2 * p->eden_wish < most ? 2 * p->eden_wish : most;
-    p->eden_wish &= ~7ull;
+    if (copied + scanned > MUCH_COPIED)
+        wish /= 2;
+    else if (copied + scanned < LITTLE_COPIED)
+        wish *= 2;
+    if (wish < least)
+        wish = least;
+    p->eden_wish = (wish < most ? wish : most) & ~7ull;
 }
 
 /* All in eden may go old at once: so near low space it is small. */

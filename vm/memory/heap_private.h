@@ -85,11 +85,14 @@ struct heap_private {
     uint64_t free_mask;         /* of lists that are not empty */
     struct oop_list remembered;
     /* Of large objects only pieces are remembered: object, piece, object ...
-     * Of each 512 bytes of heap a byte: is that piece, counted from where the
-     * object begins, in the list? */
+     * Of each NOTED_BYTES of heap a byte: is that piece, counted from where
+     * the object begins, in the list? */
     struct oop_list pieces;
     struct region pieced;
-    uint64_t scanned;           /* slots of it by the running scavenge */
+    uint64_t remembered_most;   /* then (stats.remembered) one is wanted */
+    bool weak_pieces;           /* the running scavenge has some to settle */
+    uint64_t scanned;           /* by the running scavenge: about so many
+                                   slots' work */
     bool remembered_overflow;   /* the list is incomplete: scan old space */
     struct oop_list weak, ephemerons; /* seen by the running collection */
     struct oop_list mourners;
@@ -139,8 +142,9 @@ static inline bool list_push(struct oop_list *l, oop o) /* false: no room */
 bool heap_lay_out(struct heap *h, uint64_t eden_bytes);
 /* After a collection: makes room, sets eden's limits, looks at low space. */
 void heap_settle(struct heap *h);
-/* The work of a scavenge, in bytes copied: eden's next size. */
-void heap_wish_eden(struct heap *h, uint64_t copied);
+/* The work of a scavenge, in bytes, or as long as copying those takes: eden's
+ * next size. */
+void heap_wish_eden(struct heap *h, uint64_t copied, uint64_t scanned);
 /* Commits so that old_limit - old_end >= bytes. */
 bool heap_make_room(struct heap *h, uint64_t bytes);
 /* Makes [at, end) a free chunk on the free lists; nothing if empty. */
@@ -192,7 +196,8 @@ void heap_filter_pieces(struct heap *h, piece_filter keeps);
 
 /* Fires a mourner: false if the queue has no room for it. weak.c */
 bool heap_queue_mourner(struct heap *h, oop o);
-bool heap_queues_weak(const struct heap *h);
+/* A weak object has lost a referent. */
+void heap_note_death(struct heap *h, oop o);
 /* Reads the class table's pages off the hidden roots. heap.c */
 void heap_cache_class_table(struct heap *h);
 /* Checks a freshly read heap, beyond its pointers. image_check.c */
@@ -271,19 +276,29 @@ static inline uint64_t fixed_fields(const struct heap *h, uint32_t index)
 
 /* Larger objects are born old (heap_alloc.c). A piece takes as much as two of
  * the bytes in `pieced` stand for, so no two objects share one. */
-enum { LARGE_SLOTS = 1 << 16, PIECE_SLOTS = 128 };
+enum {
+    LARGE_SLOTS = 1 << 16,
+    PIECE_SLOTS = 32,
+    NOTED_BYTES = PIECE_SLOTS * 8 / 2,
+};
 
 /* One of which pieces are remembered, not all of it. What became something
  * else, or did not find room in the list, may be remembered as a whole. */
 static inline bool is_large(oop o)
 {
     return has_overflow(o) && slot_count(o) >= LARGE_SLOTS &&
-           format_of(o) <= FMT_FIXED_AND_INDEXED;
+           format_of(o) <= FMT_WEAK;
+}
+static inline uint64_t piece_end(oop o, uint64_t piece)
+{
+    uint64_t end = (piece + 1) * PIECE_SLOTS, n = slot_count(o);
+
+    return end < n ? end : n;
 }
 static inline uint8_t *piece_noted(const struct heap *h, oop o,
                                    uint64_t piece)
 {
-    return h->private_->pieced.base + ((o - h->new_start) >> 9) + piece;
+    return h->private_->pieced.base + (o - h->new_start) / NOTED_BYTES + piece;
 }
 
 /* --- live bits: 1 bit a word, from new_start on; 0 between collections --- */

@@ -163,7 +163,7 @@ static bool init_lists(struct heap_private *p, uint64_t limit)
     p->cycle.quantum = 4096;
     return region_init(&p->remembered.mem, limit / 8) &&
            region_init(&p->pieces.mem, limit / 8) &&
-           region_init(&p->pieced, span / 512 + 8) &&
+           region_init(&p->pieced, span / NOTED_BYTES + 8) &&
            region_init(&p->weak.mem, limit / 16) &&
            region_init(&p->ephemerons.mem, limit / 16) &&
            region_init(&p->mourners.mem, limit / 16) &&

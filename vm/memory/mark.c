@@ -394,9 +394,18 @@ static void mark_ephemerons(struct heap *h)
     }
 }
 
+static inline void fetch_live(const struct heap *h, oop v)
+{
+    if (is_pointer(v) && v >= h->private_->marker.floor) {
+        __builtin_prefetch(header_ptr(v));
+        __builtin_prefetch(live_block(h, word_of(h, v)));
+    }
+}
+
 /* True if a slot's referent died. */
 static bool clear_weak(struct heap *h, oop o)
 {
+    enum { AHEAD = 8 };
     uint64_t floor = h->private_->marker.floor, n = slot_count(o), i;
     bool died = false;
 
@@ -405,6 +414,8 @@ static bool clear_weak(struct heap *h, oop o)
     for (i = heap_fixed_fields(h, o); i < n; i++) {
         oop v = heap_follow(slot(o, i));
 
+        if (i + AHEAD < n)
+            fetch_live(h, slot(o, i + AHEAD));
         if (is_pointer(v) && v >= floor && !live_bit(h, v)) {
             v = h->nil;
             died = true;
@@ -423,11 +434,8 @@ static void clear_weak_slots(struct heap *h)
     for (k = 0; k < l->count; k++) {
         oop o = list_items(l)[k];
 
-        if (!clear_weak(h, o))
-            continue;
-        h->finalization_pending = true;
-        if (heap_queues_weak(h))
-            heap_queue_mourner(h, o);
+        if (clear_weak(h, o))
+            heap_note_death(h, o);
     }
     l->count = 0;
 }

@@ -17,7 +17,9 @@
 #include "vm/memory/heap_private.h"
 
 enum {
+    MANY_REMEMBERED = 1 << 12, /* places all over the heap: milliseconds */
     AHEAD = 6, /* remembered objects that are being fetched */
+    PIECE_WORK = 128, /* slots that take as long as what is cold in a piece */
     MANY_SURVIVORS = 1 << 19, /* bytes: copying them takes a millisecond */
     FEW_SURVIVORS = 1 << 15,  /* and these are not worth a thought */
     IDLE_COPIES = 3,          /* after so many they go old */
@@ -197,16 +199,38 @@ static void scan_remembered(struct heap *h)
     l->count = kept;
 }
 
+/* First weak slot of a weak object in [from, to). */
+static uint64_t first_weak(const struct heap *h, oop o, uint64_t from,
+                           uint64_t to)
+{
+    uint64_t fixed = fixed_fields(h, class_index_of(o));
+
+    return fixed < from ? from : fixed < to ? fixed : to;
+}
+
+/* Stays in the list if there is something to settle, too. */
+static bool scan_weak_piece(struct heap *h, oop o, uint64_t from, uint64_t to)
+{
+    uint64_t i = first_weak(h, o, from, to);
+    bool young = scan_slots(h, o, from, i);
+
+    for (; i < to; i++)
+        young |= heap_is_young(h, slot(o, i));
+    h->private_->weak_pieces |= young;
+    return young;
+}
+
 /* What is large no more, or remembered as a whole, is so for good reason. */
 static bool scan_piece(struct heap *h, oop o, uint64_t piece)
 {
-    uint64_t from = piece * PIECE_SLOTS, n;
+    uint64_t from = piece * PIECE_SLOTS, to;
 
     if (!is_large(o) || header(o) & HDR_REMEMBERED)
         return false;
-    n = slot_count(o) - from;
-    h->private_->scanned += PIECE_SLOTS;
-    return scan_slots(h, o, from, from + (n < PIECE_SLOTS ? n : PIECE_SLOTS));
+    to = piece_end(o, piece);
+    h->private_->scanned += PIECE_WORK;
+    return format_of(o) == FMT_WEAK ? scan_weak_piece(h, o, from, to)
+                                    : scan_slots(h, o, from, to);
 }
 
 /* The remembered set was too small: all of old space takes its place. */
@@ -310,25 +334,45 @@ static void fire_ephemerons(struct heap *h)
     l->count = 0;
 }
 
-static void settle_weak(struct heap *h, oop o)
+/* Weak slots [from, to) know what survived; true if any of it is young. */
+static bool settle_slots(struct heap *h, oop o, uint64_t from, uint64_t to)
 {
-    uint64_t n = slot_count(o), i = fixed_fields(h, class_index_of(o));
     bool young = false, died = false;
+    uint64_t i;
 
-    for (; i < n; i++) {
+    for (i = from; i < to; i++) {
         oop v = survivor(h, slot(o, i));
 
         died |= !v;
         slots(o)[i] = v ? v : h->nil;
         young |= heap_is_young(h, slot(o, i));
     }
-    if (young && !heap_is_young(h, o) && !(header(o) & HDR_REMEMBERED))
+    if (died)
+        heap_note_death(h, o);
+    return young;
+}
+
+static void settle_weak(struct heap *h, oop o)
+{
+    uint64_t n = slot_count(o), fixed = fixed_fields(h, class_index_of(o));
+
+    if (settle_slots(h, o, fixed, n) && !heap_is_young(h, o) &&
+        !(header(o) & HDR_REMEMBERED))
         heap_remember(h, o);
-    if (died) {
-        h->finalization_pending = true;
-        if (heap_queues_weak(h))
-            heap_queue_mourner(h, o);
-    }
+}
+
+static bool settle_piece(struct heap *h, oop o, uint64_t piece)
+{
+    uint64_t from = piece * PIECE_SLOTS, to = piece_end(o, piece), i, weak;
+    bool young;
+
+    if (format_of(o) != FMT_WEAK)
+        return true;
+    weak = first_weak(h, o, from, to);
+    young = settle_slots(h, o, weak, to);
+    for (i = from; i < weak; i++)
+        young |= heap_is_young(h, slot(o, i));
+    return young;
 }
 
 static void visit_heap_roots(struct heap *h)
@@ -352,6 +396,9 @@ static void settle_weak_references(struct heap *h)
     for (i = 0; i < p->weak.count; i++)
         settle_weak(h, list_items(&p->weak)[i]);
     p->weak.count = 0;
+    if (p->weak_pieces)
+        heap_filter_pieces(h, settle_piece);
+    p->weak_pieces = false;
     if (p->owner.visit_weak)
         p->owner.visit_weak(p->owner.owner, survivor);
 }
@@ -411,7 +458,8 @@ void heap_scavenge(struct heap *h)
     if (p->phase == PHASE_MARKING)
         mark_tenured(h, end);
     heap_wish_eden(h, p->past_free - p->past_start + h->old_end - end +
-                          free_before - h->old_free_bytes + 4 * p->scanned);
+                          free_before - h->old_free_bytes, 4 * p->scanned);
+    p->remembered_most = h->stats.remembered + MANY_REMEMBERED;
     heap_settle(h);
     h->stats.scavenges++;
     heap_note_pause(h, PAUSE_SCAVENGE, start);
