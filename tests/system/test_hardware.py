@@ -244,6 +244,7 @@ def test_hardware_browser():
                 ("Disks", ["virtio0p2", "virtio0"]),
                 ("Memory", ["reserved", "free in the kernel"]),
                 ("Clocks", ["since the start"]),
+                ("Firmware", ["started through PVH"]),
                 ("Log", ["pci: ", "memory: "]),
                 ("Processor", ["QEMU", "in use", "sse2"])):
             m.ask("WorldMorph current defer: [| list | list := "

@@ -8,6 +8,7 @@ import pytest
 from conftest import built, disk_copy
 from desktop import started, type_into_workspace
 from machine import FIRMWARE, Machine
+from pictures import pixel, until
 
 QUESTION = "Without an answer nothing changes"
 SAVE = "Smalltalk snapshot: true andQuit: false"
@@ -69,6 +70,25 @@ def test_escape_brings_the_boot_menu_where_shift_is_not_told():
     with Machine(args, name="stick-menu") as m:
         menu(m)
         m.screenshot("stick-menu")
+
+
+@pytest.mark.parametrize("keyboard", [[], ["-device", "usb-kbd"]])
+def test_shift_brings_the_boot_menu_where_a_bios_tells(keyboard):
+    """Its last entry is the serial line's, where no desktop opens."""
+    args = usb(built("aerostat-stick.img"), "-snapshot", *keyboard)
+    with Machine(args, name="stick-shift-%d" % len(keyboard)) as m:
+        def chosen_line():
+            m.hold("shift", True)
+            shown = m.picture()
+            return shown and shown[:2] == (720, 400) and \
+                pixel(shown, 650, 71) == b"\xa8\xa8\xa8"
+        until(chosen_line, "no menu")
+        m.hold("shift", False)
+        m.key("end")
+        m.key("ret")
+        m.prompt()
+        assert "desktop:" not in m.text()
+        assert m.ask("World") == "nil"
 
 
 def test_safe_mode_from_the_menu():
