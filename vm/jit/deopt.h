@@ -91,6 +91,7 @@ struct optimised {
     uint32_t entered_at;    /* bytecode of the loop it is entered in; 0 */
     uint8_t *loop_entry;    /* where a plain frame is taken over */
     unsigned raw_slots, oop_slots;
+    uint64_t usecs;         /* that it took to make */
     unsigned failures;      /* of guards, so far */
     unsigned left;          /* frames made plain in the tenth of a second */
     uint64_t tenth;         /* that has this number */

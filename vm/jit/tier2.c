@@ -21,7 +21,9 @@
 enum {
     CALLS_DEFAULT = 1500,
     LOOPS_PER_CALL = 10,  /* a back edge is a tenth of a call */
-    MAX_FAILURES = 4,     /* of a piece of code, before it is made anew */
+    MIN_FAILURES = 4,     /* of a piece of code, before it is made anew: */
+    MAX_FAILURES = 100,   /* the more, the longer making it took */
+    FAILURE_USECS = 50,   /* what one costs, with what runs plainly then */
     MAX_TRIES = 8,        /* to compile the same thing */
     MAX_LEFT = 20,        /* frames of a piece, in a tenth of a second */
     JUMP_BYTES = 5,
@@ -207,6 +209,7 @@ static struct jit_code *compile_again(struct vm *vm, oop method, oop closure,
     if (j->credit < -DEBT_LIMIT)
         j->credit = -DEBT_LIMIT;
     if (code) {
+        code->optimised->usecs = took;
         j->stats.optimised++;
     } else if (refused) {
         *tries = MAX_TRIES;
@@ -314,6 +317,15 @@ static void forget(struct vm *vm, struct jit_code *c)
     vm->jit->stats.optimised_forgotten++;
 }
 
+/* A large piece with a guard that fails now and then costs less than another
+ * one, until it has cost as much. */
+static bool is_worn_out(struct optimised *o)
+{
+    uint64_t n = MIN_FAILURES + o->usecs / FAILURE_USECS;
+
+    return ++o->failures >= (n < MAX_FAILURES ? n : MAX_FAILURES);
+}
+
 void tier2_failed(struct vm *vm, struct jit_code *code,
                   const struct deopt_place *place)
 {
@@ -323,7 +335,7 @@ void tier2_failed(struct vm *vm, struct jit_code *code,
 
     feedback_fail(vm, code->pool[f->method], f->bytecode);
     vm->jit->stats.guards_failed++;
-    if (++code->optimised->failures >= MAX_FAILURES)
+    if (is_worn_out(code->optimised))
         forget(vm, code);
 }
 
