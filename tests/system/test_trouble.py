@@ -174,6 +174,23 @@ def test_the_log_on_a_key():
         m.key("x")
 
 
+@pytest.mark.parametrize("name,board,args", [
+    ("ps2", "q35", []),
+    ("usb", "q35,i8042=off", ["-device", "qemu-xhci", "-device", "usb-kbd"]),
+    ("virtio", "q35,i8042=off", ["-device", "virtio-keyboard-pci"])])
+def test_the_log_is_there_while_the_image_hangs(name, board, args):
+    """More urgent than all that could draw or stop it."""
+    with started(Machine(pvh(IMAGE) + args, machine=board,
+                         name="log-hangs-" + name)) as m:
+        desk = at_rest(m.picture)
+        m.serial.sendall(b"[ConsoleStream stdout nextPutAll: 'begun'; lf; "
+                         b"flush. [true] whileTrue] forkAt: "
+                         b"Processor highestPriority\n")
+        m.expect(r"begun\r?\n")
+        m.key(F12)
+        until(lambda: unlike(desk, m.picture()), "no log")
+
+
 def test_memory_test():
     """A pass over all that is free, progress on the screen, Esc restarts."""
     with Machine(["-kernel", os.path.join(BUILD, "kernel.elf"), "-initrd",
