@@ -327,6 +327,16 @@ static struct blt_area both_areas(const struct blt *b, bool upwards)
     return a;
 }
 
+/* Rows of words that follow one another without a gap are one. */
+static struct blt_area as_one_row(struct blt_area a)
+{
+    if (a.to_pitch == (ptrdiff_t)a.w && a.from_pitch == a.to_pitch) {
+        a.w *= a.h;
+        a.h = 1;
+    }
+    return a;
+}
+
 /* Bytes through a table that has one for each: text. */
 static bool is_text(const struct blt *b)
 {
@@ -337,7 +347,7 @@ static bool is_text(const struct blt *b)
 /* False: nothing was drawn, it is to be done row by row. */
 static bool copy_at_once(const struct blt *b, bool upwards)
 {
-    const struct blt_area a = both_areas(b, upwards);
+    const struct blt_area a = both_areas(b, upwards), row = as_one_row(a);
     const struct blt_text t = { .x = (unsigned)b->sx % 4,
                                 .msb_first = b->source.msb_first,
                                 .table = b->map.table };
@@ -345,7 +355,7 @@ static bool copy_at_once(const struct blt *b, bool upwards)
     if (b->dest.depth != 32 || b->halftone)
         return false;
     if (b->rule == RULE_STORE && !needs_mapping(b))
-        blt_loops->move(&a);
+        blt_loops->move(&row);
     else if (b->rule != RULE_ALPHA_SCALED || b->same_form)
         return false;
     else if (b->source.depth == 32 && !b->map.present)

@@ -11,6 +11,7 @@
 #define VECTOR __m256i
 #define V(op) _mm256_##op
 #define S(op) _mm256_##op##_si256
+#define PERMUTE _mm256_permutevar8x32_epi32
 #define LOOK_UP(t, p) \
     _mm256_setr_epi32((int)t[p & 255], (int)t[p >> 8 & 255], \
                       (int)t[p >> 16 & 255], (int)t[p >> 24 & 255], \

@@ -100,6 +100,13 @@ static void glyphs(const struct blt_area *a, const struct blt_text *t)
     }
 }
 
+static void pick(uint32_t *to, size_t n, const uint32_t *from, size_t room,
+                 int64_t x, int64_t step)
+{
+    (void)room;
+    blt_pick(to, n, from, x, step);
+}
+
 static void sum_rows(uint64_t *to, const uint32_t *a, const uint32_t *b,
                      size_t n)
 {
@@ -121,7 +128,8 @@ static const struct blt_loops plain = {
     .name = "plain", .fill = fill, .move = move, .tint = tint,
     .scaled = scaled, .scaled_run = scaled_run, .blend_run = blend_run,
     .paint_run = paint_run, .bits_run = bits_run, .bits_fill = bits_fill,
-    .glyphs = glyphs, .sum_rows = sum_rows, .quarter_sums = quarter_sums,
+    .glyphs = glyphs, .pick = pick, .sum_rows = sum_rows,
+    .quarter_sums = quarter_sums,
 };
 
 const struct blt_loops *blt_loops = &plain;

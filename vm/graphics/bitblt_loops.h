@@ -48,6 +48,10 @@ struct blt_loops {
     void (*bits_fill)(uint32_t *to, size_t n, uint32_t a, uint32_t b);
     /* Rule 34 with a source that is looked up. */
     void (*glyphs)(const struct blt_area *a, const struct blt_text *t);
+    /* Pixels of a row of `room` at x, 14-bit fixed point, x going on by step.
+     * All of them lie in it. */
+    void (*pick)(uint32_t *to, size_t n, const uint32_t *from, size_t room,
+                 int64_t x, int64_t step);
     /* Of each pixel of two rows, the sums of its channels, 16 bits each. */
     void (*sum_rows)(uint64_t *to, const uint32_t *a, const uint32_t *b,
                      size_t n);
@@ -65,6 +69,27 @@ extern const struct blt_loops *blt_loops;
 bool blt_choose_loops(const char *name);
 
 extern const struct blt_loops blt_loops_sse2, blt_loops_avx2;
+
+/* blt_loops.pick, four at a time: as fast as it goes one by one. */
+static inline void blt_pick(uint32_t *to, size_t n, const uint32_t *from,
+                            int64_t x, int64_t step)
+{
+    int64_t a = x, b = x + step, c = x + 2 * step, d = x + 3 * step;
+    size_t i = 0;
+
+    for (; i + 4 <= n; i += 4) {
+        to[i] = from[a >> 14];
+        to[i + 1] = from[b >> 14];
+        to[i + 2] = from[c >> 14];
+        to[i + 3] = from[d >> 14];
+        a += 4 * step;
+        b += 4 * step;
+        c += 4 * step;
+        d += 4 * step;
+    }
+    for (; i < n; i++, a += step)
+        to[i] = from[a >> 14];
+}
 
 /* Byte x of a row. */
 static inline uint32_t blt_byte(const struct blt_text *t,

@@ -1,7 +1,8 @@
 /*
  * bitblt_simd.h - the inner loops for vectors of any width: included once for
- * each, with VECTOR, V (operations on elements), S (on all bits), TARGET and
- * LOOK_UP, the entries of a table for the low bytes of a 64-bit word.
+ * each, with VECTOR, V (operations on elements), S (on all bits), TARGET,
+ * LOOK_UP, the entries of a table for the low bytes of a 64-bit word, and
+ * PERMUTE where elements can be taken from any places.
  *
  * The answers are those of bitblt_loops.c, bit for bit. What is left of a row
  * when no whole vector fits any more goes through one that is filled up with
@@ -431,6 +432,33 @@ LOOP void glyphs(const struct blt_area *a, const struct blt_text *t)
 
 /* --- warping --- */
 
+/* Where the source is enlarged, a vector of it has all that the next vector
+ * of the destination wants. */
+LOOP void pick(uint32_t *to, size_t n, const uint32_t *from, size_t room,
+               int64_t x, int64_t step)
+{
+    size_t i = 0;
+
+#ifdef PERMUTE
+    uint32_t ahead[WIDTH];
+    VECTOR steps;
+
+    for (unsigned k = 0; k < WIDTH; k++)
+        ahead[k] = k * (uint32_t)step;
+    steps = load(ahead);
+    if (step >= 0 && step <= 1 << 14)
+        for (; i + WIDTH <= n && (size_t)(x >> 14) + WIDTH <= room;
+             i += WIDTH, x += WIDTH * step) {
+            VECTOR at = V(add_epi32)(all(x & 0x3fff), steps);
+
+            store(to + i, PERMUTE(load(from + (x >> 14)),
+                                  V(srli_epi32)(at, 14)));
+        }
+#endif
+    (void)room;
+    blt_pick(to + i, n - i, from, x, step);
+}
+
 LOOP void sum_rows(uint64_t *to, const uint32_t *a, const uint32_t *b,
                    size_t n)
 {
@@ -492,5 +520,6 @@ const struct blt_loops LEVEL(blt_loops) = {
     .name = LEVEL_NAME, .fill = fill, .move = move, .tint = tint,
     .scaled = scaled, .scaled_run = scaled_run, .blend_run = blend_run,
     .paint_run = paint_run, .bits_run = bits_run, .bits_fill = bits_fill,
-    .glyphs = glyphs, .sum_rows = sum_rows, .quarter_sums = quarter_sums,
+    .glyphs = glyphs, .pick = pick, .sum_rows = sum_rows,
+    .quarter_sums = quarter_sums,
 };

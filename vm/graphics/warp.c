@@ -184,8 +184,8 @@ static void pick_row(const struct warp *w, struct place at, uint32_t *to)
     int n = w->b->w;
 
     if (by.y == 0) {
-        for (int i = 0; i < n; i++, at.x += by.x)
-            to[i] = from[at.x >> POINT_BITS];
+        blt_loops->pick(to, (size_t)n, from, (size_t)w->b->source.width,
+                        at.x, by.x);
         return;
     }
     for (int i = 0; i < n; i++, advance(&at, &by, 1))
