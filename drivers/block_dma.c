@@ -22,16 +22,12 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* One more page, or part of one, behind the pieces: false if the device
- * could not be told of it. */
-static bool add_page(const struct block_device *d, unsigned *n,
-                     uintptr_t at, uint32_t bytes)
+/* More memory behind the pieces; false: there are too many. */
+static bool add_piece(const struct block_device *d, unsigned *n,
+                      uint64_t phys, uint32_t bytes)
 {
     struct block_piece *last = *n ? &pieces[*n - 1] : NULL;
-    uint64_t phys;
 
-    if (!vmm_translate(at, &phys) || phys + bytes - 1 > d->reach)
-        return false;
     if (last && last->phys + last->bytes == phys) {
         last->bytes += bytes;
         return true;
@@ -40,6 +36,17 @@ static bool add_page(const struct block_device *d, unsigned *n,
         return false;
     pieces[(*n)++] = (struct block_piece){ phys, bytes };
     return true;
+}
+
+/* As vmm_run, as far as the device reaches. */
+static uint32_t reachable(const struct block_device *d, uintptr_t at,
+                          uint64_t bytes, uint64_t *phys)
+{
+    uint64_t run = vmm_run(at, bytes, phys);
+
+    if (run && *phys + run - 1 > d->reach)
+        run = least(run, PAGE_SIZE - at % PAGE_SIZE);
+    return !run || *phys + run - 1 > d->reach ? 0 : (uint32_t)run;
 }
 
 static unsigned drop_bytes(unsigned n, uint32_t bytes)
@@ -61,16 +68,15 @@ static uint32_t gather(const struct block_device *d, uintptr_t at,
                        uint32_t count, unsigned *n)
 {
     uint64_t bytes = least(count, d->most_sectors) * d->sector_size;
-    uint64_t got = 0;
+    uint64_t got = 0, phys;
 
     *n = 0;
     if (bytes < DIRECT_LEAST || at % ALIGNMENT)
         return 0;
     while (got < bytes) {
-        uint64_t room = PAGE_SIZE - (at + got) % PAGE_SIZE;
-        uint32_t part = (uint32_t)least(room, bytes - got);
+        uint32_t part = reachable(d, at + got, bytes - got, &phys);
 
-        if (!add_page(d, n, at + got, part))
+        if (!part || !add_piece(d, n, phys, part))
             break;
         got += part;
     }

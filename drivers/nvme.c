@@ -53,7 +53,7 @@ enum {
     DEPTH = 8,  /* commands at once */
     IO = 1, /* the number of the disks' pair of queues */
     PAGE = 4096,
-    BOUNCE_BYTES = 128 * 1024, MOST_BYTES = 256 * 1024,
+    BOUNCE_BYTES = 128 * 1024, MOST_BYTES = 512 * 1024,
     LONG_PIECE = 32 * 1024, /* from here on an SGL is less work than PRPs */
     RETRIES = 3,
     TIMEOUT_USECS = 10 * 1000 * 1000, LOOK_USECS = 10 * 1000,
@@ -481,7 +481,7 @@ static int identify_controller(struct controller *c)
         n--;
     memcpy(c->model, id + 24, n);
     c->most_bytes = MOST_BYTES;
-    if (id[77] && id[77] < 6) /* a power of two of pages; 0: no limit */
+    if (id[77] && id[77] < 7) /* a power of two of pages; 0: no limit */
         c->most_bytes = (uint32_t)PAGE << id[77];
     c->has_cache = id[525] & 1;
     c->takes_sgl = id[536] & 3;

@@ -22,7 +22,7 @@ enum {
     STATUS_FEATURES_OK = 8, STATUS_FAILED = 128,
 };
 enum { F_VERSION_1_HIGH = 1 << 0 }; /* section 6 */
-enum { DESC_NEXT = 1, DESC_WRITE = 2 };
+enum { DESC_NEXT = 1, DESC_WRITE = 2, AVAILABLE_NO_INTERRUPT = 1 };
 enum {
     LEAST_SLOTS = VIRTIO_FEW,
     NO_VECTOR = 0xffff,
@@ -193,12 +193,14 @@ static int start(struct virtio_device *v, uint32_t wanted)
     return error;
 }
 
-/* Reading the ISR byte acknowledges a legacy interrupt (4.1.4.5). */
+/* Reading the ISR byte acknowledges a legacy interrupt (4.1.4.5); it costs an
+ * exit from the virtual machine. */
 static void interrupt(void *arg)
 {
     struct virtio_device *v = arg;
 
-    (void)*v->isr;
+    if (!v->msix)
+        (void)*v->isr;
     if (v->interrupt)
         v->interrupt(v);
 }
@@ -228,7 +230,9 @@ int virtio_open(struct virtio_device *v, struct pci_device *dev,
 
 /* --- requests --- */
 
-/* Makes the chain that begins with descriptor `head` available. */
+/* Makes the chain that begins with descriptor `head` available. The device is
+ * told even if it says that it is looking (2.6.10): QEMU before 8.1 leaves out
+ * the fence before that question when it emulates a single processor. */
 static void publish(struct virtio_queue *q, unsigned head)
 {
     struct virtio_rings *r = q->rings;
@@ -259,6 +263,7 @@ void virtio_hand_over(struct virtio_device *v,
         if (i + 1 < count)
             d[i].flags |= DESC_NEXT;
     }
+    v->queues[0].rings->available.flags = AVAILABLE_NO_INTERRUPT;
     publish(&v->queues[0], 0);
 }
 
@@ -269,6 +274,17 @@ static bool is_done(void *arg)
     return q->rings->used.index != q->seen;
 }
 
+/* What is over in a moment needs no interrupt. One that was wanted too late
+ * is not missed: irq_wait looks every millisecond. */
+static int wait_for_answer(struct virtio_queue *q, uint64_t usecs)
+{
+    if (irq_watch(is_done, q))
+        return 0;
+    q->rings->available.flags = 0;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return irq_wait(is_done, q, usecs);
+}
+
 int virtio_wait(struct virtio_device *v, uint64_t usecs)
 {
     struct virtio_queue *q = &v->queues[0];
@@ -276,7 +292,7 @@ int virtio_wait(struct virtio_device *v, uint64_t usecs)
 
     if (v->broken)
         return -EIO;
-    error = irq_wait(is_done, q, usecs);
+    error = wait_for_answer(q, usecs);
     if (!error) {
         q->seen = q->rings->used.index;
         return 0;

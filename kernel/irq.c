@@ -22,6 +22,7 @@ enum {
     ISA_VECTOR = VECTOR_FIRST_IRQ, LINE_VECTOR = 48, MESSAGE_VECTOR = 112,
     MESSAGE_END = IRQ_TIMER_VECTOR, ISA_LINES = 16, MAX_HANDLERS = 64,
     SPURIOUS_VECTOR = 255,
+    AWAKE_USECS = 250, /* most requests for a disk are over */
 };
 #define MESSAGE_ADDRESS 0xfee00000ull
 #define RFLAGS_IF (1ull << 9)
@@ -37,6 +38,7 @@ static struct handler pool[MAX_HANDLERS];
 static unsigned pool_used;
 static struct handler *handlers[256];
 static uint64_t counts[256];
+static volatile unsigned served; /* interrupts of any vector */
 static unsigned next_message = MESSAGE_VECTOR;
 static bool have_apic;
 static const char *owner = "kernel";
@@ -46,6 +48,7 @@ void irq_set_owner(const char *name) { owner = name; }
 static void entry(unsigned vector)
 {
     counts[vector]++;
+    served++;
     for (struct handler *h = handlers[vector]; h; h = h->next)
         h->call(h->arg);
     if (vector == SPURIOUS_VECTOR)
@@ -200,27 +203,55 @@ int irq_attach_timer(irq_handler handler)
     return have_apic ? add_handler(IRQ_TIMER_VECTOR, handler, NULL) : -ENODEV;
 }
 
+/* Waits for an interrupt without sleeping, from which a virtual processor
+ * wakes late. Interrupts are off before and after. */
+static void stay_awake(uint64_t until)
+{
+    unsigned before = served;
+
+    cpu_interrupts_on();
+    while (served == before && clock_usecs() < until)
+        ;
+    cpu_interrupts_off();
+}
+
 int irq_wait(bool (*done)(void *arg), void *arg, uint64_t usecs)
 {
-    uint64_t until = clock_usecs() + usecs;
+    uint64_t now = clock_usecs(), until = now + usecs;
+    uint64_t awake = now + AWAKE_USECS;
     bool on = irq_save();
     int result = 0;
 
     /* The timer ticks every millisecond, so a lost interrupt costs little
      * and a device without any works too. */
     while (!done(arg)) {
-        if (clock_usecs() > until) {
+        now = clock_usecs();
+        if (now > until) {
             result = -ETIMEDOUT;
             break;
         }
         if (!on) {
             cpu_pause();
-            continue;
+        } else if (now < awake) {
+            stay_awake(awake);
+        } else {
+            timer_start(TIMER_TICK_USECS);
+            cpu_sleep();
+            cpu_interrupts_off();
         }
-        timer_start(TIMER_TICK_USECS);
-        cpu_sleep();
-        cpu_interrupts_off();
     }
     irq_restore(on);
     return result;
+}
+
+bool irq_watch(bool (*done)(void *arg), void *arg)
+{
+    uint64_t until = clock_usecs() + AWAKE_USECS;
+    bool on = irq_save(), over;
+
+    do
+        over = done(arg);
+    while (!over && clock_usecs() < until);
+    irq_restore(on);
+    return over;
 }

@@ -48,6 +48,10 @@ int irq_attach_timer(irq_handler handler);
 bool irq_save(void);
 void irq_restore(bool on);
 
-/* Waits, sleeping between interrupts, until `done(arg)` or until `usecs`
- * have passed. 0 or -ETIMEDOUT. Works with interrupts off too (polls). */
+/* Waits, after a moment sleeping between interrupts, until `done(arg)` or
+ * until `usecs` have passed. 0 or -ETIMEDOUT. Works with interrupts off too
+ * (polls). */
 int irq_wait(bool (*done)(void *arg), void *arg, uint64_t usecs);
+/* Before irq_wait, where `done` reads memory alone, which costs little:
+ * whether it is so within a moment. */
+bool irq_watch(bool (*done)(void *arg), void *arg);

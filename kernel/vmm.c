@@ -132,6 +132,22 @@ bool vmm_translate(uint64_t virt, uint64_t *phys)
     }
 }
 
+uint64_t vmm_run(uint64_t virt, uint64_t bytes, uint64_t *phys)
+{
+    uint64_t got = PAGE_SIZE - virt % PAGE_SIZE, *e;
+
+    if (!vmm_translate(virt, phys))
+        return 0;
+    e = entry_at(virt, 0, false); /* NULL: a large page */
+    while (e && got < bytes && level_index(virt + got, 0)) {
+        e++;
+        if (!(*e & PTE_PRESENT) || (*e & PTE_ADDRESS) != *phys + got)
+            break;
+        got += PAGE_SIZE;
+    }
+    return got < bytes ? got : bytes;
+}
+
 /* --- the kernel's own map --- */
 
 static void map_or_refuse(uint64_t virt, uint64_t phys, unsigned flags)

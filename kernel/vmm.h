@@ -43,6 +43,9 @@ int vmm_map(uint64_t virt, uint64_t phys, unsigned flags);
 uint64_t vmm_unmap(uint64_t virt);
 /* Physical address behind `virt`; false: not mapped. */
 bool vmm_translate(uint64_t virt, uint64_t *phys);
+/* The same of as much from `virt` on, up to `bytes`, as is seen to lie in a
+ * row, which may end with any page; 0: nothing. */
+uint64_t vmm_run(uint64_t virt, uint64_t bytes, uint64_t *phys);
 
 /* Another address space for code of others: the kernel's half as it is, below
  * it nothing but what is mapped here, under its physical address, to be read,

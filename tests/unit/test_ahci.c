@@ -59,6 +59,15 @@ bool vmm_translate(uint64_t virt, uint64_t *phys)
     return true;
 }
 
+uint64_t vmm_run(uint64_t virt, uint64_t bytes, uint64_t *phys)
+{
+    uint64_t room = PAGE_SIZE - virt % PAGE_SIZE;
+
+    if (!vmm_translate(virt, phys))
+        return 0;
+    return bytes < room ? bytes : room;
+}
+
 static uint8_t *memory_at(uint64_t phys, uint32_t bytes)
 {
     if (phys < SCATTERED) {

@@ -27,6 +27,15 @@ bool vmm_translate(uint64_t virt, uint64_t *phys)
     return at < sizeof arena;
 }
 
+uint64_t vmm_run(uint64_t virt, uint64_t bytes, uint64_t *phys)
+{
+    uint64_t room = PAGE_SIZE - virt % PAGE_SIZE;
+
+    if (!vmm_translate(virt, phys))
+        return 0;
+    return bytes < room ? bytes : room;
+}
+
 static uint8_t *memory_at(uint64_t phys, uint64_t bytes)
 {
     uint64_t at = phys - SCATTERED;
@@ -108,7 +117,7 @@ static unsigned identify_for(const struct command *m)
     if (m->cdw10 == IDENTIFY_CONTROLLER) {
         memset(to + 24, ' ', 40);
         memcpy(to + 24, "FAKE", 4);
-        to[77] = 7;
+        to[77] = 6;
         to[525] = 1;
         put_words(to + 536, hc.sgl, 4);
     } else if (m->cdw10 == IDENTIFY_ACTIVE) {

@@ -174,6 +174,32 @@ static void requests_go_round_the_ring(void **state)
     assert_int_equal(v.queues[0].rings->desc[1].flags, 2);
 }
 
+static unsigned looks;
+
+/* Answers only who wants to be woken. */
+static void serve_late(void)
+{
+    looks++;
+    if (v.queues[0].rings->available.flags == 0)
+        serve();
+}
+
+static void only_who_sleeps_wants_an_interrupt(void **state)
+{
+    const struct virtio_part part = { 1, 2, false };
+
+    assert_int_equal(open_queues(1), 0);
+    fake_hardware = serve_late;
+    for (unsigned i = 1; i < 4; i++) {
+        virtio_hand_over(&v, &part, 1);
+        assert_int_equal(v.queues[0].rings->available.flags, 1);
+        looks = 0;
+        assert_int_equal(virtio_wait(&v, 1000), 0);
+        assert_true(looks > 1);
+        assert_int_equal(rings, i);
+    }
+}
+
 static void a_silent_device_is_started_again(void **state)
 {
     const struct virtio_part part = { 1, 2, false };
@@ -249,6 +275,7 @@ int main(void)
         cmocka_unit_test_setup(registers_beyond_the_bar_are_none, fresh),
         cmocka_unit_test_setup(configuration_ends_where_it_says, fresh),
         cmocka_unit_test_setup(requests_go_round_the_ring, fresh),
+        cmocka_unit_test_setup(only_who_sleeps_wants_an_interrupt, fresh),
         cmocka_unit_test_setup(a_silent_device_is_started_again, fresh),
         cmocka_unit_test_setup(buffers_come_back_by_their_number, fresh),
         cmocka_unit_test_setup(numbers_that_cannot_be_are_passed_over, fresh),

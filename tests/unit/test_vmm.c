@@ -161,6 +161,36 @@ static void release_gives_back_what_is_there(void **state)
     assert_int_equal(behind(AT + PAGE_SIZE), NO_PAGE);
 }
 
+static void check_run(uint64_t virt, uint64_t bytes, uint64_t wanted,
+                      uint64_t wanted_phys)
+{
+    uint64_t phys = NO_PAGE;
+
+    assert_int_equal(vmm_run(virt, bytes, &phys), wanted);
+    if (wanted)
+        assert_int_equal(phys, wanted_phys);
+}
+
+static void a_run_ends_where_pages_do_not_follow(void **state)
+{
+    static const uint64_t at[] = { 40, 41, 42, 44, 43 };
+    uint64_t edge = AT + LARGE_PAGE;
+
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(vmm_map(AT + i * PAGE_SIZE, at[i] * PAGE_SIZE, 0),
+                         0);
+    check_run(AT, 100 * PAGE_SIZE, 3 * PAGE_SIZE, 40 * PAGE_SIZE);
+    check_run(AT + 8, 100 * PAGE_SIZE, 3 * PAGE_SIZE - 8, 40 * PAGE_SIZE + 8);
+    check_run(AT + 8, PAGE_SIZE, PAGE_SIZE, 40 * PAGE_SIZE + 8);
+    check_run(AT + PAGE_SIZE - 1, 1, 1, 41 * PAGE_SIZE - 1);
+    check_run(AT + 4 * PAGE_SIZE, 2 * PAGE_SIZE, PAGE_SIZE, 43 * PAGE_SIZE);
+    check_run(AT + 5 * PAGE_SIZE, 1, 0, 0);
+    assert_int_equal(vmm_map(edge - PAGE_SIZE, 50 * PAGE_SIZE, 0), 0);
+    check_run(edge - PAGE_SIZE, 2 * PAGE_SIZE, PAGE_SIZE, 50 * PAGE_SIZE);
+    *entry_at(edge, 1, true) = 3 * LARGE_PAGE | PTE_PRESENT | PTE_LARGE;
+    check_run(edge + 9, 2 * PAGE_SIZE, PAGE_SIZE - 9, 3 * LARGE_PAGE + 9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +201,7 @@ int main(void)
         cmocka_unit_test_setup(failing_half_way_keeps_what_was_there, fresh),
         cmocka_unit_test_setup(tables_count, fresh),
         cmocka_unit_test_setup(release_gives_back_what_is_there, fresh),
+        cmocka_unit_test_setup(a_run_ends_where_pages_do_not_follow, fresh),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

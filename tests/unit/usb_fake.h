@@ -26,6 +26,15 @@ bool vmm_translate(uint64_t virt, uint64_t *phys)
     return at < sizeof fake_arena;
 }
 
+uint64_t vmm_run(uint64_t virt, uint64_t bytes, uint64_t *phys)
+{
+    uint64_t room = PAGE_SIZE - virt % PAGE_SIZE;
+
+    if (!vmm_translate(virt, phys))
+        return 0;
+    return bytes < room ? bytes : room;
+}
+
 /* What a device finds there, which is `bytes` long. */
 static inline void *fake_memory_of(uint64_t phys, uint32_t bytes)
 {
