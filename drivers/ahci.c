@@ -48,6 +48,7 @@ enum {
     CMD_FIS_RECEIVE = 1 << 4, CMD_FIS_RUNNING = 1 << 14,
     CMD_LIST_RUNNING = 1 << 15,
     TFD_ERROR = 1 << 0, TFD_DRQ = 1 << 3, TFD_BUSY = 1 << 7,
+    IS_ANSWER = 1 << 0, RECEIVED_ANSWER = 0x40, /* section 4.2.1 */
     IS_CONNECT = 1 << 6, IS_PHY = 1 << 22, IS_TASK_FILE_ERROR = 1 << 30,
     IS_PLUG = IS_CONNECT | IS_PHY, /* acknowledged in PxSERR */
     SERR_PHY = 1 << 16, SERR_CONNECT = 1 << 26,
@@ -160,7 +161,7 @@ static void port_start(volatile uint32_t *port)
 {
     port[PX_SERR] = port[PX_SERR] & SERR_DEFINED & ~(uint32_t)SERR_PLUG;
     port[PX_IS] = port[PX_IS] & IS_DEFINED & ~(uint32_t)IS_PLUG;
-    port[PX_IE] = IS_DEFINED;
+    port[PX_IE] = IS_DEFINED & ~(uint32_t)IS_ANSWER;
     port[PX_CMD] |= CMD_FIS_RECEIVE;
     port[PX_CMD] |= CMD_START;
 }
@@ -224,6 +225,26 @@ static bool command_done(void *arg)
            (p->regs[PX_IS] & IS_TASK_FILE_ERROR);
 }
 
+/* The disk's answer, as the port has written it down, stands in `received`. */
+static bool has_answered(void *arg)
+{
+    const struct ahci_port *p = arg;
+
+    return *(const volatile uint8_t *)&p->memory->received[RECEIVED_ANSWER];
+}
+
+/* What is over in a moment needs no interrupt. */
+static int wait_for_answer(struct ahci_port *p)
+{
+    int error;
+
+    if (!irq_watch(has_answered, p))
+        p->regs[PX_IE] |= IS_ANSWER;
+    error = irq_wait(command_done, p, TIMEOUT_USECS);
+    p->regs[PX_IE] &= ~(uint32_t)IS_ANSWER;
+    return error;
+}
+
 static void fill_regions(struct command_table *t,
                          const struct block_piece *pieces, unsigned n)
 {
@@ -270,9 +291,10 @@ static int run_command(struct ahci_port *p)
 
     if (!error) {
         port[PX_IS] = port[PX_IS] & IS_DEFINED & ~(uint32_t)IS_PLUG;
+        p->memory->received[RECEIVED_ANSWER] = 0;
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
         port[PX_CI] = 1;
-        error = irq_wait(command_done, p, TIMEOUT_USECS);
+        error = wait_for_answer(p);
     }
     if (!error && ((port[PX_IS] & IS_TASK_FILE_ERROR) ||
                    (port[PX_TFD] & TFD_ERROR)))

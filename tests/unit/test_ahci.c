@@ -25,7 +25,9 @@ struct fake_disk {
     uint32_t signature;
     uint64_t speaks_after; /* microseconds */
     bool fails, silent, pulled_at_command;
+    bool late; /* answers nobody but who wants an interrupt */
     unsigned commands, flushes;
+    unsigned wanted; /* interrupts, of the answers to them */
     uint8_t data[SECTORS * SECTOR];
 };
 
@@ -233,6 +235,15 @@ static bool execute(struct fake_disk *disk, const struct command_header *h)
     return false;
 }
 
+/* Into the memory for what is received: 4.2.1. */
+static void tell_answer(unsigned n, uint32_t status)
+{
+    uint8_t *fis = (uint8_t *)fake_memory(regs_of(n)[PX_FB]) + 0x40;
+
+    fis[0] = 0x34;
+    fis[2] = (uint8_t)status;
+}
+
 static void serve_command(unsigned n)
 {
     struct fake_port *p = &fake_ports[n];
@@ -246,10 +257,14 @@ static void serve_command(unsigned n)
         plug(n, NULL);
         return;
     }
+    if (p->disk->late && !(regs[PX_IE] & IS_ANSWER))
+        return;
+    p->disk->wanted += regs[PX_IE] & IS_ANSWER;
     good = execute(p->disk, fake_memory(regs[PX_CLB]));
     regs[PX_TFD] = good ? STATUS_READY : STATUS_FAILED;
     if (good)
         regs[PX_CI] = 0;
+    tell_answer(n, regs[PX_TFD]);
     p->is |= good ? 1 : IS_TASK_FILE_ERROR;
     show(n);
 }
@@ -488,6 +503,23 @@ static void errors_are_told_and_the_next_command_works(void **state)
     assert_true(sata(0)->gone);
 }
 
+static void only_who_sleeps_wants_an_interrupt(void **state)
+{
+    boot(&one);
+    one.wanted = 0;
+    assert_int_equal(move(0, true, 'h'), 0);
+    assert_int_equal(one.wanted, 0);
+    one.late = true;
+    for (unsigned i = 1; i < 4; i++) {
+        assert_int_equal(move(0, true, 'i'), 0);
+        assert_int_equal(one.wanted, i);
+        assert_int_equal(regs_of(0)[PX_IE] & IS_ANSWER, 0);
+    }
+    one.late = false;
+    assert_int_equal(move(0, true, 'j'), 0);
+    assert_int_equal(one.wanted, 3);
+}
+
 static void plugged_often(void **state)
 {
     boot(NULL);
@@ -558,6 +590,7 @@ int main(void)
         TEST(a_disk_that_spins_up), TEST(one_that_never_speaks_is_given_up),
         TEST(a_cd_drive_is_left_alone),
         TEST(errors_are_told_and_the_next_command_works),
+        TEST(only_who_sleeps_wants_an_interrupt),
         TEST(plugged_often), TEST(much_is_moved_by_few_commands),
         TEST(memory_out_of_reach_is_copied),
     };
