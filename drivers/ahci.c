@@ -47,8 +47,9 @@ enum {
     CMD_START = 1 << 0, CMD_SPIN_UP = 1 << 1, CMD_POWER_ON = 1 << 2,
     CMD_FIS_RECEIVE = 1 << 4, CMD_FIS_RUNNING = 1 << 14,
     CMD_LIST_RUNNING = 1 << 15,
-    TFD_ERROR = 1 << 0, TFD_DRQ = 1 << 3, TFD_BUSY = 1 << 7,
-    IS_ANSWER = 1 << 0, RECEIVED_ANSWER = 0x40, /* section 4.2.1 */
+    TFD_ERROR = 1 << 0, TFD_DRQ = 1 << 3, TFD_FAULT = 1 << 5,
+    TFD_BUSY = 1 << 7, TFD_TROUBLE = TFD_ERROR | TFD_DRQ | TFD_FAULT,
+    IS_ANSWER = 1 << 0, RECEIVED_STATUS = 0x42, /* section 4.2.1 */
     IS_CONNECT = 1 << 6, IS_PHY = 1 << 22, IS_TASK_FILE_ERROR = 1 << 30,
     IS_PLUG = IS_CONNECT | IS_PHY, /* acknowledged in PxSERR */
     SERR_PHY = 1 << 16, SERR_CONNECT = 1 << 26,
@@ -225,24 +226,35 @@ static bool command_done(void *arg)
            (p->regs[PX_IS] & IS_TASK_FILE_ERROR);
 }
 
-/* The disk's answer, as the port has written it down, stands in `received`. */
-static bool has_answered(void *arg)
+/* The disk's status, as the port puts its answer into memory. */
+static volatile uint8_t *answer(struct ahci_port *p)
 {
-    const struct ahci_port *p = arg;
-
-    return *(const volatile uint8_t *)&p->memory->received[RECEIVED_ANSWER];
+    return &p->memory->received[RECEIVED_STATUS];
 }
 
-/* What is over in a moment needs no interrupt. */
+static bool has_answered(void *arg)
+{
+    return !(*answer(arg) & TFD_BUSY);
+}
+
+/* What is over in a moment needs no interrupt; if all is well, no register
+ * either, which a virtual machine could read only once its disk is done with
+ * the rest. */
 static int wait_for_answer(struct ahci_port *p)
 {
+    volatile uint32_t *port = p->regs;
     int error;
 
-    if (!irq_watch(has_answered, p))
-        p->regs[PX_IE] |= IS_ANSWER;
+    if (irq_watch(has_answered, p) && !(*answer(p) & TFD_TROUBLE) &&
+        !__atomic_load_n(&p->changed, __ATOMIC_RELAXED))
+        return 0;
+    port[PX_IE] |= IS_ANSWER;
     error = irq_wait(command_done, p, TIMEOUT_USECS);
-    p->regs[PX_IE] &= ~(uint32_t)IS_ANSWER;
-    return error;
+    port[PX_IE] &= ~(uint32_t)IS_ANSWER;
+    if (!error && ((port[PX_IS] & IS_TASK_FILE_ERROR) ||
+                   (port[PX_TFD] & TFD_ERROR)))
+        error = -EIO;
+    return lost(p) ? -ENODEV : error;
 }
 
 static void fill_regions(struct command_table *t,
@@ -283,24 +295,22 @@ static void fill_command(struct ahci_port *p, uint8_t command, uint64_t lba,
     h->table_high = table >> 32;
 }
 
-/* Runs the command in slot 0. After an error the port is started anew. */
+/* Runs the command in slot 0, once the one before has left it. After an error
+ * the port is started anew. */
 static int run_command(struct ahci_port *p)
 {
     volatile uint32_t *port = p->regs;
-    int error = wait_clear(port + PX_TFD, TFD_BUSY | TFD_DRQ, TIMEOUT_USECS);
+    int error = wait_clear(port + PX_CI, 1, TIMEOUT_USECS);
 
+    if (!error)
+        error = wait_clear(port + PX_TFD, TFD_BUSY | TFD_DRQ, TIMEOUT_USECS);
     if (!error) {
         port[PX_IS] = port[PX_IS] & IS_DEFINED & ~(uint32_t)IS_PLUG;
-        p->memory->received[RECEIVED_ANSWER] = 0;
+        *answer(p) = TFD_BUSY;
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
         port[PX_CI] = 1;
         error = wait_for_answer(p);
     }
-    if (!error && ((port[PX_IS] & IS_TASK_FILE_ERROR) ||
-                   (port[PX_TFD] & TFD_ERROR)))
-        error = -EIO;
-    if (lost(p))
-        error = -ENODEV;
     if (error)
         port_restart(p);
     return error;

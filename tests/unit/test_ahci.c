@@ -13,7 +13,7 @@
 
 enum {
     PORT_COUNT = 2, SECTORS = 4096, SECTOR = 512,
-    ARENA_PAGES = 300, SCATTERED = 0x40000000,
+    LOOKS = 20, ARENA_PAGES = 300, SCATTERED = 0x40000000,
     /* Reserved bits: what the driver wrote lacks them. */
     IS_SHOWN = 1 << 8, SERR_SHOWN = 1 << 31,
     LINK = 0x123, STATUS_READY = 0x50, STATUS_FAILED = 0x51,
@@ -25,6 +25,7 @@ struct fake_disk {
     uint32_t signature;
     uint64_t speaks_after; /* microseconds */
     bool fails, silent, pulled_at_command;
+    bool leaves_late; /* its commands' slots, after the answer */
     bool late; /* answers nobody but who wants an interrupt */
     unsigned commands, flushes;
     unsigned wanted; /* interrupts, of the answers to them */
@@ -35,6 +36,7 @@ static struct fake_port {
     struct fake_disk *disk; /* plugged in */
     uint32_t is, serr, sctl;
     uint64_t speaks_at; /* 0: it has */
+    unsigned leaving; /* looks for which an answered command keeps its slot */
 } fake_ports[PORT_COUNT];
 
 static uint32_t hba_regs[(0x100 + PORT_COUNT * 0x80) / 4];
@@ -253,6 +255,11 @@ static void serve_command(unsigned n)
     if (!(regs[PX_CI] & 1) || !(regs[PX_CMD] & CMD_START) || !p->disk ||
         p->speaks_at || p->disk->silent)
         return;
+    if (p->leaving) {
+        if (--p->leaving == 0)
+            regs[PX_CI] = 0;
+        return;
+    }
     if (p->disk->pulled_at_command) {
         plug(n, NULL);
         return;
@@ -262,7 +269,8 @@ static void serve_command(unsigned n)
     p->disk->wanted += regs[PX_IE] & IS_ANSWER;
     good = execute(p->disk, fake_memory(regs[PX_CLB]));
     regs[PX_TFD] = good ? STATUS_READY : STATUS_FAILED;
-    if (good)
+    p->leaving = good && p->disk->leaves_late ? LOOKS : 0;
+    if (good && !p->leaving)
         regs[PX_CI] = 0;
     tell_answer(n, regs[PX_TFD]);
     p->is |= good ? 1 : IS_TASK_FILE_ERROR;
@@ -520,6 +528,25 @@ static void only_who_sleeps_wants_an_interrupt(void **state)
     assert_int_equal(one.wanted, 3);
 }
 
+/* What is handed over before that is lost. */
+static void a_command_waits_for_its_slot(void **state)
+{
+    uint64_t before;
+
+    boot(&one);
+    one.leaves_late = true;
+    before = fake_now;
+    for (unsigned i = 0; i < 9; i++) {
+        assert_int_equal(move(0, true, (uint8_t)('k' + i)), 0);
+        assert_int_equal(one.data[7 * SECTOR], 'k' + i);
+        assert_int_equal(block_flush(sata(0)), 0);
+    }
+    assert_int_equal(one.flushes, 9);
+    assert_true(fake_now - before < 1000 * 1000);
+    one.fails = true;
+    assert_int_equal(move(0, true, 'x'), -EIO);
+}
+
 static void plugged_often(void **state)
 {
     boot(NULL);
@@ -591,7 +618,8 @@ int main(void)
         TEST(a_cd_drive_is_left_alone),
         TEST(errors_are_told_and_the_next_command_works),
         TEST(only_who_sleeps_wants_an_interrupt),
-        TEST(plugged_often), TEST(much_is_moved_by_few_commands),
+        TEST(a_command_waits_for_its_slot), TEST(plugged_often),
+        TEST(much_is_moved_by_few_commands),
         TEST(memory_out_of_reach_is_copied),
     };
 
