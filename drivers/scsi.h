@@ -2,7 +2,7 @@
  * scsi.h - disks that take SCSI commands, whatever carries these to them.
  *
  * A transport embeds struct scsi_disk, fills in `run`, `link`, `lun` and the
- * bounce buffer, and calls scsi_open. Reading answers is pure:
+ * bounce buffer, and calls scsi_identify. Reading answers is pure:
  * tests/unit/test_usb.c.
  */
 #pragma once

@@ -3,7 +3,7 @@
  *
  * A node is a file that somebody has open; handles that name one file share
  * its node, so that all of them see one size. Metadata goes to the disk with
- * the write that changes it; fs_sync adds the device's own flush.
+ * the write that changes it; `sync` (fs.h) adds the device's own flush.
  */
 #include "kernel/fat.h"
 

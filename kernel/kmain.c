@@ -16,6 +16,8 @@
  *   nomsi            interrupts by lines only, none by messages
  *   x2apic           the local APIC through registers, where it can be
  *   nohardware       no primitives for drivers in Smalltalk
+ *   jit=on|1|off     compile, without the second tier, or interpret all
+ *   blit=LOOPS       draw with plain, sse2 or avx2 loops
  *   memtest          test the memory and nothing else
  *   stats            the VM prints its counters at the end
  *   exit=isa         leave through QEMU's isa-debug-exit

@@ -3,7 +3,7 @@
  *
  * The builder is a short-lived program of the build machine: it reads Tonel
  * text, compiles it to Sista V1 and writes one Spur image. It never frees.
- * Order of work: tonel.c (text to classes and methods), lex.c and parse.c
+ * Order of work: tonel.c (text to classes and methods), parse.c and literal.c
  * (source to tree), scope.c (names to variables), gen.c (tree to bytecodes),
  * values.c, layout.c and system.c (everything to objects), heapfile.c (the
  * objects to a file).

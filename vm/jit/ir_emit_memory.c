@@ -7,11 +7,6 @@
 #include "vm/jit/emitter.h"
 #include "vm/platform.h"
 
-static struct mem slot_of(enum reg o, uint32_t i)
-{
-    return AT(o, 8 + 8 * i);
-}
-
 /* --- reading --- */
 
 static void load_slot(struct emitter *e, struct ir_node *n)
@@ -197,8 +192,8 @@ static void fill_slot(struct emitter *e, struct mem m, const struct source *s)
     }
 }
 
-/* runtime_new takes what the object is and where its slots' values lie, the
- * last one first. */
+/* runtime_new_filled takes what the object is and where its slots' values
+ * lie, the last one first. */
 static void later_new(struct emitter *e, struct later *l)
 {
     struct source s[MAX_SOURCES];

@@ -14,17 +14,12 @@ static void allocate(struct assembler *a, enum reg to, uint64_t header_word,
                      uint32_t n, struct label *no)
 {
     asm_load(a, to, HEAP(eden_free));
-    asm_lea(a, R10, AT(to, 8 + 8 * n));
+    asm_lea(a, R10, slot_of(to, n));
     asm_alu_load(a, CMP, R10, HEAP(eden_threshold));
     asm_jcc(a, IF_ABOVE, no);
     asm_store(a, HEAP(eden_free), R10);
     asm_imm(a, R10, header_word);
     asm_store(a, AT(to, 0), R10);
-}
-
-static struct mem slot_of(enum reg o, uint32_t i)
-{
-    return AT(o, 8 + 8 * (int32_t)i);
 }
 
 /* Stores [from] into a slot; spoils r10. */
@@ -174,7 +169,7 @@ static void load_context(struct compiler *c, struct label *no)
                                              : CTX_SMALL_SLOTS;
     struct label married = LABEL_INIT;
 
-    asm_load(a, RAX, AT(RBP, 8 * FRAME_CONTEXT));
+    asm_load(a, RAX, FRAME(CONTEXT));
     asm_test(a, RAX, RAX);
     asm_jcc(a, IF_NOT_EQUAL, &married);
     allocate(a, RAX, new_header(CLS_CONTEXT, FMT_FIXED_AND_INDEXED, n), n,
@@ -184,11 +179,11 @@ static void load_context(struct compiler *c, struct label *no)
     asm_store_imm(a, slot_of(RAX, CTX_STACKP), (int32_t)int_oop(0));
     copy_slot(a, RAX, CTX_PC, HEAP(nil));
     if (c->is_block || c->embedded)
-        asm_load(a, R10, AT(RBP, 8 * FRAME_CLOSURE));
+        asm_load(a, R10, FRAME(CLOSURE));
     asm_store(a, slot_of(RAX, CTX_CLOSURE), R10);
-    copy_slot(a, RAX, CTX_METHOD, AT(RBP, 8 * FRAME_METHOD));
-    copy_slot(a, RAX, CTX_RECEIVER, AT(RBP, 8 * FRAME_RECEIVER));
-    asm_store(a, AT(RBP, 8 * FRAME_CONTEXT), RAX);
+    copy_slot(a, RAX, CTX_METHOD, FRAME(METHOD));
+    copy_slot(a, RAX, CTX_RECEIVER, FRAME(RECEIVER));
+    asm_store(a, FRAME(CONTEXT), RAX);
     asm_inc_mem(a, VM(stats.frames_married));
     asm_bind(a, &married);
 }
@@ -262,7 +257,7 @@ bool compile_widow(struct compiler *c, struct label *no)
 
     if (args > 4)
         return false;
-    asm_load(a, RCX, AT(RBP, 8 * FRAME_CONTEXT));
+    asm_load(a, RCX, FRAME(CONTEXT));
     asm_mov(a, R10, RCX);
     asm_alu_load(a, SUB, R10, HEAP(new_start));
     asm_alu_load(a, CMP, R10, HEAP(new_size));

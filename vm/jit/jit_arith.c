@@ -120,7 +120,7 @@ static void send_operands(struct compiler *c, const struct slow *s,
     asm_mov(&c->a, RDX, s->x);
     emit_send(c, POINT_SPECIAL, s->index, 1, bytecode);
     if (s->self_valid)
-        asm_load(&c->a, RECEIVER_REG, AT(RBP, 8 * FRAME_RECEIVER));
+        asm_load(&c->a, RECEIVER_REG, FRAME(RECEIVER));
 }
 
 /* Tries the shared stub; behind it, r10 is the result or 0. */
@@ -469,7 +469,7 @@ static void slow_at_put(struct compiler *c, struct slow *s)
     asm_mov(&c->a, RDX, s->x);
     emit_send(c, POINT_SPECIAL, s->index, 2, s->next);
     if (s->self_valid)
-        asm_load(&c->a, RECEIVER_REG, AT(RBP, 8 * FRAME_RECEIVER));
+        asm_load(&c->a, RECEIVER_REG, FRAME(RECEIVER));
     asm_mov(&c->a, s->result, RAX);
     asm_jmp(&c->a, &s->out);
 }

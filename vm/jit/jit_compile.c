@@ -57,7 +57,7 @@ void forget_registers(struct compiler *c)
 enum reg load_self(struct compiler *c)
 {
     if (!c->self_valid)
-        asm_load(&c->a, RECEIVER_REG, AT(RBP, 8 * FRAME_RECEIVER));
+        asm_load(&c->a, RECEIVER_REG, FRAME(RECEIVER));
     c->self_valid = true;
     return RECEIVER_REG;
 }
@@ -297,7 +297,7 @@ static void emit_resume(struct compiler *c, struct label *to,
 {
     add_point(c, POINT_RESUME, bytecode, 0, 0);
     asm_push(&c->a, RAX);
-    asm_load(&c->a, RECEIVER_REG, AT(RBP, 8 * FRAME_RECEIVER));
+    asm_load(&c->a, RECEIVER_REG, FRAME(RECEIVER));
     asm_jmp(&c->a, to);
 }
 
@@ -325,7 +325,7 @@ static void push_temps(struct compiler *c)
         return;
     asm_pop(&c->a, RAX);
     for (i = 0; c->is_block && i < c->copied; i++)
-        asm_push_mem(&c->a, AT(RDX, 8 + 8 * (FULL_CLOSURE_COPIED + i)));
+        asm_push_mem(&c->a, slot_of(RDX, FULL_CLOSURE_COPIED + i));
     for (; nils > 0; nils--)
         asm_push_mem(&c->a, HEAP(nil));
     asm_push(&c->a, RAX);
@@ -333,7 +333,7 @@ static void push_temps(struct compiler *c)
 
 static void check_slot(struct compiler *c, int i, uint64_t value)
 {
-    asm_alu_mem_imm(&c->a, CMP, AT(RDX, 8 + 8 * i), (int32_t)int_oop(value));
+    asm_alu_mem_imm(&c->a, CMP, slot_of(RDX, i), (int32_t)int_oop(value));
     asm_jcc_to(&c->a, IF_NOT_EQUAL, c->j->stubs.run_block);
 }
 
@@ -361,8 +361,8 @@ static void emit_embedded_frame(struct compiler *c)
 
     check_closure(c);
     c->code->frame_entry = c->base + a->used;
-    asm_load(a, RECEIVER_REG, AT(RDX, 8 + 8 * CLOSURE_OUTER));
-    asm_load(a, RECEIVER_REG, AT(RECEIVER_REG, 8 + 8 * CTX_RECEIVER));
+    asm_load(a, RECEIVER_REG, slot_of(RDX, CLOSURE_OUTER));
+    asm_load(a, RECEIVER_REG, slot_of(RECEIVER_REG, CTX_RECEIVER));
     emit_follow(c->vm, a, RECEIVER_REG);
     if (c->num_args)
         asm_pop(a, RAX);
@@ -381,7 +381,7 @@ static void emit_embedded_frame(struct compiler *c)
     for (i = 0; i < c->num_args; i++)
         asm_push(a, moved[i]);
     for (i = 0; i < (unsigned)c->copied; i++)
-        asm_push_mem(a, AT(RDX, 8 + 8 * (CLOSURE_COPIED + (int32_t)i)));
+        asm_push_mem(a, slot_of(RDX, CLOSURE_COPIED + i));
 }
 
 static void emit_frame(struct compiler *c)
@@ -399,7 +399,7 @@ static void emit_frame(struct compiler *c)
     asm_push_label(a, &c->pool[0].label);
     if (c->is_block) {
         asm_push(a, RDX);
-        asm_load(a, RECEIVER_REG, AT(RDX, 8 + 8 * FULL_CLOSURE_RECEIVER));
+        asm_load(a, RECEIVER_REG, slot_of(RDX, FULL_CLOSURE_RECEIVER));
         emit_follow(c->vm, a, RECEIVER_REG);
     } else {
         asm_push_imm(a, 0);

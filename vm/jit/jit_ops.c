@@ -29,7 +29,7 @@ static void push_slot(struct compiler *c)
 {
     enum reg self = load_self(c), r = take_reg(c);
 
-    asm_load(&c->a, r, AT(self, 8 + 8 * c->op.index));
+    asm_load(&c->a, r, slot_of(self, c->op.index));
     push_reg(c, r);
 }
 
@@ -39,7 +39,7 @@ static void push_variable(struct compiler *c)
     enum reg r = take_reg(c);
 
     asm_load_label(&c->a, r, pool_label(c, variable));
-    asm_load(&c->a, r, AT(r, 8 + 8 * ASSOC_VALUE));
+    asm_load(&c->a, r, slot_of(r, ASSOC_VALUE));
     push_reg(c, r);
 }
 
@@ -113,7 +113,7 @@ static void slow_new(struct compiler *c, struct slow *s)
     call_runtime(c, s->jump == OP_NEW_ARRAY    ? stubs->new_array
                     : s->jump == OP_FULL_BLOCK ? stubs->full_block
                                                : stubs->block, s->next);
-    asm_load(&c->a, RECEIVER_REG, AT(RBP, 8 * FRAME_RECEIVER));
+    asm_load(&c->a, RECEIVER_REG, FRAME(RECEIVER));
     asm_jmp(&c->a, &s->out);
 }
 
@@ -169,7 +169,7 @@ static void slow_push_mediated(struct compiler *c, struct slow *s)
 {
     asm_imm32(&c->a, RSI, s->index);
     call_runtime(c, c->j->stubs.slot_mediated, s->next);
-    asm_load(&c->a, RECEIVER_REG, AT(RBP, 8 * FRAME_RECEIVER));
+    asm_load(&c->a, RECEIVER_REG, FRAME(RECEIVER));
     asm_mov(&c->a, s->result, RAX);
     asm_jmp(&c->a, &s->out);
 }
@@ -192,7 +192,7 @@ static void push_mediated(struct compiler *c)
     s->index = c->op.index;
     s->result = take_reg(c);
     jump_if_context(c, self, &s->in);
-    asm_load(&c->a, s->result, AT(self, 8 + 8 * c->op.index));
+    asm_load(&c->a, s->result, slot_of(self, c->op.index));
     asm_bind(&c->a, &s->out);
     push_reg(c, s->result);
 }
@@ -252,7 +252,7 @@ static void push_remote(struct compiler *c)
     spill(c, 0);
     vector = load_remote(c, false, NO_REG);
     r = take_reg(c);
-    asm_load(&c->a, r, AT(vector, 8 + 8 * c->op.index));
+    asm_load(&c->a, r, slot_of(vector, c->op.index));
     push_reg(c, r);
 }
 
@@ -278,9 +278,9 @@ void emit_barrier(struct compiler *c, enum reg x, enum reg y, struct mem at)
 static void store(struct compiler *c, enum reg x, enum reg y, uint32_t index,
                   bool may_be_pointer)
 {
-    asm_store(&c->a, AT(y, 8 + 8 * index), x);
+    asm_store(&c->a, slot_of(y, index), x);
     if (may_be_pointer)
-        emit_barrier(c, x, y, AT(y, 8 + 8 * index));
+        emit_barrier(c, x, y, slot_of(y, index));
 }
 
 /* The object in y is read-only. All but the value is on the stack. */
@@ -361,7 +361,7 @@ static void slow_store_mediated(struct compiler *c, struct slow *s)
         asm_mov(&c->a, s->x, RAX);
     else
         asm_push(&c->a, RAX);
-    asm_load(&c->a, RECEIVER_REG, AT(RBP, 8 * FRAME_RECEIVER));
+    asm_load(&c->a, RECEIVER_REG, FRAME(RECEIVER));
     asm_jmp(&c->a, &s->out);
 }
 
@@ -541,7 +541,7 @@ static void slow_return(struct compiler *c, struct slow *s)
     struct label base = LABEL_INIT, old = LABEL_INIT;
     bool is_block = c->is_block || c->embedded;
 
-    asm_alu_mem_imm(&c->a, CMP, AT(RBP, 8 * FRAME_CALLER), 0);
+    asm_alu_mem_imm(&c->a, CMP, FRAME(CALLER), 0);
     asm_jcc(&c->a, IF_EQUAL, &base);
     if (compile_widow(c, &old))
         leave_frame(c);
@@ -558,7 +558,7 @@ static void local_return(struct compiler *c)
 {
     struct slow *s = new_slow(c, slow_return);
 
-    asm_alu_mem_imm(&c->a, CMP, AT(RBP, 8 * FRAME_CONTEXT), 0);
+    asm_alu_mem_imm(&c->a, CMP, FRAME(CONTEXT), 0);
     asm_jcc(&c->a, IF_NOT_EQUAL, &s->in);
     leave_frame(c);
     c->live = false;

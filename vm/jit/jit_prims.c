@@ -29,7 +29,7 @@ static void quick_method(struct compiler *c, unsigned n)
     };
 
     if (n >= QUICK_SLOTS)
-        asm_load(&c->a, RAX, AT(RDX, 8 + 8 * (n - QUICK_SLOTS)));
+        asm_load(&c->a, RAX, slot_of(RDX, n - QUICK_SLOTS));
     else if (n == 256)
         asm_mov(&c->a, RAX, RDX);
     else if (n < 260)
@@ -204,8 +204,8 @@ void compile_setter(struct compiler *c)
         return;
     refuse_read_only(c, &no);
     asm_load(&c->a, RAX, argument(c, arg));
-    asm_store(&c->a, AT(RDX, 8 + 8 * at), RAX);
-    barrier(c, AT(RDX, 8 + 8 * at));
+    asm_store(&c->a, slot_of(RDX, at), RAX);
+    barrier(c, slot_of(RDX, at));
     asm_mov(&c->a, RAX, RDX);
     answer(c);
     asm_bind(&c->a, &no);
@@ -238,16 +238,16 @@ static void block_key_of(struct compiler *c, struct label *no, bool embedded)
 {
     struct assembler *a = &c->a;
 
-    asm_load(a, RAX, AT(RDX, 8 + 8 * CLOSURE_PC_OR_METHOD));
+    asm_load(a, RAX, slot_of(RDX, CLOSURE_PC_OR_METHOD));
     if (!embedded)
         return;
-    asm_load(a, RCX, AT(RDX, 8 + 8 * CLOSURE_OUTER));
+    asm_load(a, RCX, slot_of(RDX, CLOSURE_OUTER));
     asm_test8_imm(a, RCX, TAG_MASK);
     asm_jcc(a, IF_NOT_EQUAL, no);
     emit_class_check(a, RCX, CLS_CONTEXT, RAX, no);
-    asm_load(a, RAX, AT(RDX, 8 + 8 * CLOSURE_PC_OR_METHOD));
+    asm_load(a, RAX, slot_of(RDX, CLOSURE_PC_OR_METHOD));
     asm_shift(a, SAR, RAX, 3);
-    asm_alu_load(a, ADD, RAX, AT(RCX, 8 + 8 * CTX_METHOD));
+    asm_alu_load(a, ADD, RAX, slot_of(RCX, CTX_METHOD));
 }
 
 /* Runs the code of a block that takes so many arguments. */
@@ -258,7 +258,7 @@ static void prim_code_value(struct compiler *c, struct label *no,
 
     emit_class_check(a, RDX, embedded ? CLS_BLOCK_CLOSURE
                                       : CLS_FULL_BLOCK_CLOSURE, RAX, no);
-    asm_alu_mem_imm(a, CMP, AT(RDX, 8 + 8 * CLOSURE_NUM_ARGS),
+    asm_alu_mem_imm(a, CMP, slot_of(RDX, CLOSURE_NUM_ARGS),
                     (int32_t)int_oop(c->num_args));
     asm_jcc(a, IF_NOT_EQUAL, no);
     block_key_of(c, no, embedded);
@@ -297,14 +297,14 @@ static void load_excess_signals(struct compiler *c, struct label *no)
     asm_jcc(a, IF_NOT_EQUAL, no);
     asm_alu_mem8_imm(a, CMP, AT(RDX, 7), SEM_EXCESS + 1);
     asm_jcc(a, IF_BELOW, no);
-    asm_load(a, RAX, AT(RDX, 8 + 8 * SEM_EXCESS));
+    asm_load(a, RAX, slot_of(RDX, SEM_EXCESS));
     asm_test8_imm(a, RAX, TAG_INTEGER);
     asm_jcc(a, IF_EQUAL, no);
 }
 
 static void answer_with_excess(struct compiler *c)
 {
-    asm_store(&c->a, AT(RDX, 8 + 8 * SEM_EXCESS), RAX);
+    asm_store(&c->a, slot_of(RDX, SEM_EXCESS), RAX);
     asm_mov(&c->a, RAX, RDX);
     answer(c);
 }
@@ -314,7 +314,7 @@ static void prim_code_signal(struct compiler *c, struct label *no)
     struct assembler *a = &c->a;
 
     load_excess_signals(c, no);
-    asm_load(a, RCX, AT(RDX, 8 + 8 * LIST_FIRST));
+    asm_load(a, RCX, slot_of(RDX, LIST_FIRST));
     asm_alu_load(a, CMP, RCX, HEAP(nil));
     asm_jcc(a, IF_NOT_EQUAL, no);
     asm_alu_imm(a, ADD, RAX, 8);

@@ -3,9 +3,12 @@
  *
  * From bytecodes to running code:
  *   jit_decode.c   both bytecode sets as one list of operations, verified
- *   jit_compile.c  the simulated operand stack and the code of operations
+ *   jit_compile.c  the simulated operand stack, prologues, the whole piece
+ *   jit_ops.c      the code of each operation
  *   jit_arith.c    ... of arithmetic and comparison
+ *   jit_alloc.c    ... that makes an object
  *   jit_prims.c    ... of methods that begin with a primitive
+ *   asm_x64.c      instructions as bytes
  *   jit_stubs.c    code that all methods share; going in and out of C
  *   jit_send.c     inline caches
  *   jit_links.c    ... which are linked, and to what
@@ -15,6 +18,7 @@
  *   jit_debug.c    listing and counters
  *   tier2.c        when the second tier (ir.h) has a method, and till when
  *   feedback.c     what code has met, for the second tier
+ *   deopt.c        from optimised frames back to the interpreter's
  *
  * Registers in machine code: rsp is the Smalltalk stack pointer, rbp the
  * frame, rbx the vm; r12 may hold the receiver; all others are scratch. A
@@ -278,9 +282,15 @@ void jit_list_bytes(const char *title, const uint8_t *from, uint32_t n);
 
 /* --- jit_stubs.c --- */
 
-/* A field of the vm, or of the heap that it begins with. */
+/* A field of the vm, or of the heap that it begins with; a word of the frame;
+ * a slot of an object. */
 #define VM(field) AT(RBX, offsetof(struct vm, field))
 #define HEAP(field) AT(RBX, offsetof(struct heap, field))
+#define FRAME(word) AT(RBP, 8 * FRAME_##word)
+static inline struct mem slot_of(enum reg o, uint32_t i)
+{
+    return AT(o, 8 + 8 * (int32_t)i);
+}
 
 void stubs_make(struct vm *vm, struct assembler *a);
 /* The class index of x into `to`, another register; an immediate's is its

@@ -60,7 +60,8 @@ void send_unlink(struct jit *j, const struct jit_code *c,
     set_site(j, c->base + p->native, j->stubs.miss, 0);
 }
 
-static bool is_array_primitive(struct vm *vm, unsigned special, prim_fn *p)
+static bool is_array_primitive(struct vm *vm, enum special special,
+                               prim_fn *p)
 {
     oop table = heap_special(&vm->heap, SPL_SPECIAL_SELECTORS);
     const struct cache_entry *e =
@@ -75,8 +76,8 @@ bool jit_array_access_is_primitive(struct vm *vm)
     oop class = heap_class_at(&vm->heap, CLS_ARRAY);
 
     if (!is_pointer(class) || class == vm->heap.nil ||
-        !is_array_primitive(vm, 16, prim_at) ||
-        !is_array_primitive(vm, 17, prim_at_put))
+        !is_array_primitive(vm, ELEMENT, prim_at) ||
+        !is_array_primitive(vm, PUT_ELEMENT, prim_at_put))
         return false;
     vm->jit->array_access_inlined = true;
     return true;

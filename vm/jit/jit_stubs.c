@@ -91,7 +91,7 @@ static void make_enter(struct jit_stubs *s, struct assembler *a,
     asm_pop(a, RCX);
     asm_push(a, RAX);
     asm_shift(a, SAR, RCX, 3);
-    asm_load(a, RDX, AT(RBP, 8 * FRAME_METHOD));
+    asm_load(a, RDX, FRAME(METHOD));
     asm_lea(a, RCX, AT_INDEX(RDX, RCX, 1, 8));
     asm_store(a, VM(pc), RCX);
     asm_store(a, VM(sp), RSP);

@@ -6,7 +6,7 @@
  * an object**. When eden is full, objects are born old; when that is full
  * too, allocation answers 0. Objects move only in heap_scavenge,
  * heap_full_gc and heap_become, which the interpreter calls at safepoints
- * with every root in memory (vm_visit_roots).
+ * with every root in memory (visit_roots, below).
  */
 #pragma once
 
