@@ -88,7 +88,7 @@ static void only_pieces_are_scanned(void **state)
         heap_store(h, arrays[0], at[i], tagged(i));
     assert_int_equal(p->pieces.count, 2 * 4);
     scavenge();
-    assert_int_equal(p->scanned, 4 * PIECE);
+    assert_int_equal(p->scattered, 4 * PIECE);
     for (i = 0; i < 5; i++)
         check_element(arrays[0], at[i], i);
     heap_full_gc(h);
@@ -96,7 +96,7 @@ static void only_pieces_are_scanned(void **state)
     for (i = 0; i < 5; i++)
         check_element(arrays[0], at[i], i);
     scavenge();
-    assert_int_equal(p->scanned, 0);
+    assert_int_equal(p->scattered, 0);
 }
 
 /* Its named slot is strong. */
@@ -113,7 +113,7 @@ static void of_weak_objects_too(void **state)
     heap_store(h, weak, SIZE - 1, tagged(4));
     h->finalization_pending = false;
     scavenge();
-    assert_int_equal(h->private_->scanned, 4 * PIECE);
+    assert_int_equal(h->private_->scattered, 4 * PIECE);
     assert_true(h->finalization_pending);
     assert_false(header(weak) & HDR_REMEMBERED);
     for (i = 0; i < 20; i++) {
@@ -135,15 +135,16 @@ static void a_scavenge_comes_before_they_are_too_many(void **state)
     unsigned i;
 
     scavenge();
-    for (i = 0; i < 4000; i++)
-        heap_store(h, arrays[0], i * PIECE_SLOTS, tagged(i));
+    heap_store(h, arrays[0], 0, tagged(1));
+    for (i = 2; i < 8000; i++)
+        heap_store(h, arrays[i & 1], i / 2 * PIECE_SLOTS, slot(arrays[0], 0));
     assert_false(h->scavenge_wanted);
-    for (; i < 4200; i++)
-        heap_store(h, arrays[0], i * PIECE_SLOTS, slot(arrays[0], 0));
+    for (; i < 8200; i++)
+        heap_store(h, arrays[i & 1], i / 2 * PIECE_SLOTS, slot(arrays[0], 0));
     assert_true(h->scavenge_wanted);
     scavenge();
     assert_false(h->scavenge_wanted);
-    check_element(arrays[0], 4199 * PIECE_SLOTS, 0);
+    check_element(arrays[1], 4099 * PIECE_SLOTS, 1);
 }
 
 static void neighbours_keep_apart(void **state)

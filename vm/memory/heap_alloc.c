@@ -203,16 +203,18 @@ static void check_growth(struct heap *h)
     }
 }
 
-/* A smaller eden is copied more often, but what is scanned gets less. */
-void heap_wish_eden(struct heap *h, uint64_t copied, uint64_t scanned)
+/* With a smaller one, what is copied and scanned as a whole is so more often;
+ * scattered stores just get fewer. */
+void heap_wish_eden(struct heap *h, uint64_t work, uint64_t scattered)
 {
     struct heap_private *p = h->private_;
     uint64_t most = p->eden_end - h->eden_start, wish = p->eden_wish;
-    uint64_t least = scanned > MUCH_COPIED ? LEAST_EDEN : MIN_EDEN;
+    uint64_t least = scattered > MUCH_COPIED ? LEAST_EDEN : MIN_EDEN;
 
-    if (copied + scanned > MUCH_COPIED)
+    work += scattered;
+    if (work > MUCH_COPIED)
         wish /= 2;
-    else if (copied + scanned < LITTLE_COPIED)
+    else if (work < LITTLE_COPIED)
         wish *= 2;
     if (wish < least)
         wish = least;

@@ -91,8 +91,8 @@ struct heap_private {
     struct region pieced;
     uint64_t remembered_most;   /* then (stats.remembered) one is wanted */
     bool weak_pieces;           /* the running scavenge has some to settle */
-    uint64_t scanned;           /* by the running scavenge: about so many
-                                   slots' work */
+    uint64_t scanned;           /* remembered slots, by the running scavenge */
+    uint64_t scattered;         /* likewise in pieces; work of so many */
     bool remembered_overflow;   /* the list is incomplete: scan old space */
     struct oop_list weak, ephemerons; /* seen by the running collection */
     struct oop_list mourners;
@@ -144,7 +144,7 @@ bool heap_lay_out(struct heap *h, uint64_t eden_bytes);
 void heap_settle(struct heap *h);
 /* The work of a scavenge, in bytes, or as long as copying those takes: eden's
  * next size. */
-void heap_wish_eden(struct heap *h, uint64_t copied, uint64_t scanned);
+void heap_wish_eden(struct heap *h, uint64_t work, uint64_t scattered);
 /* Commits so that old_limit - old_end >= bytes. */
 bool heap_make_room(struct heap *h, uint64_t bytes);
 /* Makes [at, end) a free chunk on the free lists; nothing if empty. */

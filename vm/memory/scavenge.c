@@ -17,7 +17,7 @@
 #include "vm/memory/heap_private.h"
 
 enum {
-    MANY_REMEMBERED = 1 << 12, /* places all over the heap: milliseconds */
+    MANY_REMEMBERED = 1 << 13, /* places all over the heap: milliseconds */
     AHEAD = 6, /* remembered objects that are being fetched */
     PIECE_WORK = 128, /* slots that take as long as what is cold in a piece */
     MANY_SURVIVORS = 1 << 19, /* bytes: copying them takes a millisecond */
@@ -228,7 +228,7 @@ static bool scan_piece(struct heap *h, oop o, uint64_t piece)
     if (!is_large(o) || header(o) & HDR_REMEMBERED)
         return false;
     to = piece_end(o, piece);
-    h->private_->scanned += PIECE_WORK;
+    h->private_->scattered += PIECE_WORK;
     return format_of(o) == FMT_WEAK ? scan_weak_piece(h, o, from, to)
                                     : scan_slots(h, o, from, to);
 }
@@ -440,7 +440,8 @@ void heap_scavenge(struct heap *h)
 
     h->stats.allocated_bytes += h->eden_free - h->eden_start;
     p->future_free = p->future_start;
-    p->tenured.count = p->scanned = p->copied_again = 0;
+    p->tenured.count = p->copied_again = 0;
+    p->scanned = p->scattered = 0;
     if (p->remembered_overflow)
         scan_old_space(h, end);
     else
@@ -458,7 +459,8 @@ void heap_scavenge(struct heap *h)
     if (p->phase == PHASE_MARKING)
         mark_tenured(h, end);
     heap_wish_eden(h, p->past_free - p->past_start + h->old_end - end +
-                          free_before - h->old_free_bytes, 4 * p->scanned);
+                          free_before - h->old_free_bytes + 4 * p->scanned,
+                  4 * p->scattered);
     p->remembered_most = h->stats.remembered + MANY_REMEMBERED;
     heap_settle(h);
     h->stats.scavenges++;
