@@ -204,12 +204,12 @@ static void multiply(struct compiler *c, const struct operands *o,
                      struct slow *s)
 {
     asm_lea(&c->a, s->result, AT(o->x, -TAG_INTEGER));
-    if (o->is_constant)
+    if (o->is_constant) {
         asm_imm(&c->a, R10, (uint64_t)(int64_t)(o->constant >> 3));
-    else
+    } else {
         asm_mov(&c->a, R10, o->y);
-    if (!o->is_constant)
         asm_shift(&c->a, SAR, R10, 3);
+    }
     asm_imul(&c->a, s->result, R10);
     asm_jcc(&c->a, IF_OVERFLOW, &s->in);
     asm_alu_imm(&c->a, ADD, s->result, TAG_INTEGER);

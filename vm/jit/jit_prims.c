@@ -104,12 +104,13 @@ static void refuse_read_only(struct compiler *c, struct label *no)
     asm_jcc(&c->a, IF_NOT_EQUAL, no);
 }
 
-static void array_at(struct compiler *c, struct label *bytes)
+static void check_array_index(struct compiler *c, struct label *bytes,
+                              struct label *no)
 {
-    struct assembler *a = &c->a;
-
-    asm_alu_imm32(a, CMP, RSI, FMT_ARRAY);
-    asm_jcc(a, IF_NOT_EQUAL, bytes);
+    asm_alu_imm32(&c->a, CMP, RSI, FMT_ARRAY);
+    asm_jcc(&c->a, IF_NOT_EQUAL, bytes);
+    asm_alu(&c->a, CMP, RCX, RDI);
+    asm_jcc(&c->a, IF_NOT_BELOW, no);
 }
 
 static void prim_code_at(struct compiler *c, struct label *no, bool string)
@@ -119,9 +120,7 @@ static void prim_code_at(struct compiler *c, struct label *no, bool string)
 
     index_and_shape(c, no);
     if (!string) {
-        array_at(c, &bytes);
-        asm_alu(a, CMP, RCX, RDI);
-        asm_jcc(a, IF_NOT_BELOW, no);
+        check_array_index(c, &bytes, no);
         asm_load(a, RAX, AT_INDEX(RDX, RCX, 8, 8));
         answer(c);
     }
@@ -155,9 +154,7 @@ static void prim_code_at_put(struct compiler *c, struct label *no,
     refuse_read_only(c, no);
     asm_load(a, RAX, argument(c, 1));
     if (!string) {
-        array_at(c, &bytes);
-        asm_alu(a, CMP, RCX, RDI);
-        asm_jcc(a, IF_NOT_BELOW, no);
+        check_array_index(c, &bytes, no);
         asm_store(a, AT_INDEX(RDX, RCX, 8, 8), RAX);
         barrier(c, AT_INDEX(RDX, RCX, 8, 8));
         answer(c);

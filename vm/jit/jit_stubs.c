@@ -30,7 +30,7 @@ static void call_c(struct assembler *a, const void *function)
     asm_call_reg(a, RAX);
 }
 
-#define CALL_C(a, function) call_c((a), (const void *)(uintptr_t)(function))
+#define FUNCTION(f) ((const void *)(uintptr_t)(f))
 
 /* The registers go into the vm, the return address as its pc. */
 static void to_c(struct assembler *a)
@@ -183,7 +183,7 @@ static void make_primitive(struct jit_stubs *s, struct assembler *a)
     asm_bind(a, &otherwise);
     asm_mov(a, RDI, RBX);
     asm_mov32(a, RSI, RAX);
-    CALL_C(a, runtime_primitive);
+    call_c(a, FUNCTION(runtime_primitive));
     asm_store8_imm(a, VM(reload), 0);
     asm_jmp_to(a, s->activate);
     asm_bind(a, &reload);
@@ -247,10 +247,8 @@ static void test_forwarder(struct assembler *a, struct mem at,
  * often not here. */
 static void make_forwarder_leaves(struct jit_stubs *s, struct assembler *a)
 {
-    const uint8_t *follow =
-        leaf(a, (const void *)(uintptr_t)runtime_follow, 1, true);
-    const uint8_t *identical =
-        leaf(a, (const void *)(uintptr_t)runtime_identical, 2, true);
+    const uint8_t *follow = leaf(a, FUNCTION(runtime_follow), 1, true);
+    const uint8_t *identical = leaf(a, FUNCTION(runtime_identical), 2, true);
     struct label in_follow = LABEL_INIT, in_identical = LABEL_INIT;
 
     s->follow = here(a);
@@ -570,9 +568,8 @@ void emit_barrier_test(struct assembler *a, enum reg x, enum reg y,
     asm_jcc(a, IF_BELOW, in);
 }
 
-#define TRANSITION(f) transition(s, a, (const void *)(uintptr_t)(f))
-#define LEAF(f, args, answers) \
-    leaf(a, (const void *)(uintptr_t)(f), (args), (answers))
+#define TRANSITION(f) transition(s, a, FUNCTION(f))
+#define LEAF(f, args, answers) leaf(a, FUNCTION(f), (args), (answers))
 
 void stubs_make(struct vm *vm, struct assembler *a)
 {
@@ -581,9 +578,8 @@ void stubs_make(struct vm *vm, struct assembler *a)
 
     make_enter(s, a, a->exec);
     make_primitive(s, a);
-    s->miss = find_and_run(s, a, (const void *)(uintptr_t)jit_miss);
-    s->super_above =
-        find_and_run(s, a, (const void *)(uintptr_t)jit_super_above);
+    s->miss = find_and_run(s, a, FUNCTION(jit_miss));
+    s->super_above = find_and_run(s, a, FUNCTION(jit_super_above));
     s->safepoint = TRANSITION(runtime_safepoint);
     s->safepoint_no_switch = TRANSITION(runtime_safepoint_no_switch);
     s->return_slow = TRANSITION(runtime_return);
