@@ -51,6 +51,16 @@ def test_a_syntax_error_says_what_and_where():
     assert ")" in run.stderr
 
 
+def test_a_pipe_that_nobody_writes_to_stops_nothing(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    run = hosted(built("aerostat.image"), "eval",
+                 "['%s' asFileReference binaryReadStreamDo: [:in |"
+                 " in next: 10]] on: FileException do: [:e |"
+                 " e return: #refused]" % pipe, timeout=60)
+    assert run.stdout == "#refused\n", run.stderr
+
+
 def test_several_words_in_sequence():
     run = hosted(built("aerostat.image"), "eval", "3+4", "eval", "4+5")
     assert run.stdout == "7\n9\n", run.stderr

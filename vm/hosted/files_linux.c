@@ -202,6 +202,7 @@ static int result(int r)
     return r ? error_code() : 0;
 }
 
+/* Not blocking: a named pipe nobody writes to must not stop the VM. */
 int plat_file_open(const char *path, enum plat_open_mode mode)
 {
     static const int flags[] = {
@@ -214,7 +215,7 @@ int plat_file_open(const char *path, enum plat_open_mode mode)
 
     if (mode != PLAT_READ && !may_change(path))
         return -5;
-    fd = open(path, flags[mode] | O_CLOEXEC, 0666);
+    fd = open(path, flags[mode] | O_NONBLOCK | O_CLOEXEC, 0666);
     if (fd < 0)
         return error_code();
     if (fstat(fd, &st) || S_ISDIR(st.st_mode)) {
