@@ -25,7 +25,9 @@ enum {
     MAX_INLINE_WITH_BLOCK = 160, /* ... and is given a block */
     MAX_INLINE_NODES = 1000,     /* in the graph, to go on inlining */
     MAX_RECURSION = 2,           /* what runs is inlined so often once more */
-    MAX_RECURSIVE_NODES = 300,   /* ... while there are so few */
+    MAX_RECURSIVE_NODES = 300,   /* ... while there are so few, */
+    MAX_RECURSIVE_BYTES = 50,    /* and if it is as short as that: a first run
+                                    waits for more than it gains */
 };
 
 struct env {

@@ -94,6 +94,11 @@ static bool is_given_block(const struct builder *b, unsigned argc)
     return false;
 }
 
+static uint64_t code_bytes(oop method)
+{
+    return byte_count(method) - code_first_pc(method);
+}
+
 static bool runs(const struct scope *s, oop method, uint32_t start)
 {
     return s->method == method && s->start == start;
@@ -110,15 +115,15 @@ static bool may_recur(const struct builder *b, oop method, uint32_t start)
         times += runs(s, method, start);
     return !times || (runs(b->scope, method, start) &&
                       times <= MAX_RECURSION &&
+                      code_bytes(method) <= MAX_RECURSIVE_BYTES &&
                       b->g->num_nodes < MAX_RECURSIVE_NODES);
 }
 
 static bool is_small(const struct builder *b, oop method, unsigned argc)
 {
-    uint64_t bytes = byte_count(method) - code_first_pc(method);
-
-    return bytes <= (is_given_block(b, argc) ? MAX_INLINE_WITH_BLOCK
-                                             : MAX_INLINE_BYTES);
+    return code_bytes(method) <= (is_given_block(b, argc)
+                                      ? MAX_INLINE_WITH_BLOCK
+                                      : MAX_INLINE_BYTES);
 }
 
 static bool has_room(const struct builder *b, oop method, uint32_t start)
