@@ -28,6 +28,7 @@ enum { END_OF_INPUT = 4 };
  * would spend many of them on touching new space page by page. What it grows
  * by later is not, since getting a large page takes milliseconds, too. */
 enum { LARGE_PAGED = 64 << 20, LARGE_PAGE = 2 << 20 };
+enum { FIRST_CODE = 256 << 10 }; /* what a program has in its first second */
 
 /* Of memory, for a thread. */
 struct range {
@@ -309,6 +310,8 @@ int plat_code_zone(uint64_t bytes, void **write, void **exec)
     *write = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, f, 0);
     *exec = mmap(NULL, bytes, PROT_READ | PROT_EXEC, MAP_SHARED, f, 0);
     close(f);
+    if (*write != MAP_FAILED)
+        plat_prepare(*write, bytes < FIRST_CODE ? bytes : FIRST_CODE);
     return *write == MAP_FAILED || *exec == MAP_FAILED ? -1 : 0;
 }
 

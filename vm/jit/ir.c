@@ -75,6 +75,20 @@ void ir_free_spare(struct jit *j)
         free(c);
 }
 
+/* The first graphs are made while a program is waited for most. */
+void ir_make_spare(struct jit *j)
+{
+    while (j->num_spare_chunks < SPARE_CHUNKS) {
+        struct ir_chunk *c = malloc(sizeof *c + CHUNK);
+
+        if (!c)
+            return;
+        memset(c, 0, sizeof *c + CHUNK); /* so that its pages are there */
+        c->size = CHUNK;
+        give_back(j, c);
+    }
+}
+
 static struct ir_chunk *new_chunk(struct ir_graph *g, size_t bytes)
 {
     size_t size = bytes > CHUNK ? bytes : CHUNK;

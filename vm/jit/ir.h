@@ -157,7 +157,9 @@ enum { IR_MAX_NODES = 6000, IR_MAX_INPUTS = 20, IR_MAX_DEPTH = 8 };
 
 struct ir_graph *ir_new_graph(struct vm *vm, oop method);
 void ir_free_graph(struct ir_graph *g);
-/* Memory that was kept for the next graph. */
+/* Memory that is kept for the next graph: some to begin with, and all of it
+ * goes. */
+void ir_make_spare(struct jit *j);
 void ir_free_spare(struct jit *j);
 /* Zeroed, freed with the graph; NULL and g->failed: no memory. */
 void *ir_take(struct ir_graph *g, size_t bytes);

@@ -53,8 +53,11 @@ int jit_init(struct vm *vm)
                        : (unsigned)vm->options.jit_threshold;
     if (j->threshold > UINT8_MAX - 1)
         j->threshold = UINT8_MAX - 1;
-    if (make_zone(vm, j) == 0)
+    if (make_zone(vm, j) == 0) {
+        if (j->second_tier)
+            ir_make_spare(j);
         return 0;
+    }
     free(j);
     vm->jit = NULL;
     return -1;
