@@ -321,6 +321,100 @@ static void guards_and_loads_stay(void **state)
     assert_ptr_equal(x->block, l.body);
 }
 
+/* --- jumps --- */
+
+static struct ir_node *truth(bool yes)
+{
+    return ir_constant(g, yes ? vm->heap.true_ : vm->heap.false_);
+}
+
+static struct ir_node *asked(struct ir_block *b, struct ir_node *n)
+{
+    return guard(b, IR_GUARD_BOOLEAN, n);
+}
+
+/* The phi of what two ways bring to where they meet. */
+static struct ir_node *meeting(struct ir_block *from, struct ir_node *boolean,
+                               struct ir_block *at, struct ir_node *left,
+                               struct ir_node *right)
+{
+    struct ir_block *yes = ir_new_block(g), *no = ir_new_block(g);
+
+    branch(from, boolean, yes, no);
+    go(yes, at);
+    go(no, at);
+    return add(at, IR_PHI, left, right);
+}
+
+static void answer_one_of_two(struct ir_block *from, struct ir_node *boolean,
+                              struct ir_node *one)
+{
+    struct ir_block *yes = ir_new_block(g), *no = ir_new_block(g);
+
+    branch(from, boolean, yes, no);
+    answer(yes, one);
+    answer(no, integer(2));
+}
+
+static void who_brings_true_goes_where_true_goes(void **state)
+{
+    struct ir_block *one = ir_new_block(g), *other = ir_new_block(g);
+    struct ir_block *first = ir_new_block(g), *second = ir_new_block(g);
+    struct ir_node *a = asked(g->entry, argument(0));
+    struct ir_node *b = asked(g->entry, argument(1)), *p;
+
+    branch(g->entry, b, one, other);
+    p = meeting(one, a, first, truth(true), truth(false));
+    go(first, second);
+    go(other, second);
+    answer_one_of_two(second, add(second, IR_PHI, p, truth(false)),
+                      integer(1));
+    run(ir_thread_jumps);
+    assert_int_equal(count(IR_PHI), 0);
+    assert_int_equal(count(IR_BRANCH), 2);
+    assert_int_equal(count(IR_RETURN), 2);
+}
+
+static void who_brings_something_else_is_asked(void **state)
+{
+    struct ir_block *at = ir_new_block(g);
+    struct ir_node *value = argument(1);
+    struct ir_node *test = asked(g->entry, argument(0));
+    struct ir_node *p = meeting(g->entry, test, at, value, truth(false));
+
+    answer_one_of_two(at, asked(at, p), integer(1));
+    run(ir_thread_jumps);
+    assert_int_equal(at->num_predecessors, 1);
+    assert_int_equal(count(IR_BRANCH), 2);
+    run(ir_infer_types);
+    assert_int_equal(count(IR_PHI), 0);
+    assert_ptr_equal(at->last->inputs[0]->inputs[0], value);
+}
+
+static void what_is_needed_later_is_merged(void **state)
+{
+    struct ir_block *at = ir_new_block(g);
+    struct ir_node *test = asked(g->entry, argument(0));
+    struct ir_node *p = meeting(g->entry, test, at, truth(true),
+                                truth(false));
+
+    answer_one_of_two(at, p, p);
+    run(ir_thread_jumps);
+    assert_int_equal(at->num_predecessors, 2);
+    assert_int_equal(count(IR_PHI), 1);
+}
+
+static void a_loop_is_entered_at_its_head(void **state)
+{
+    struct loop l = begin_loop(truth(true));
+
+    end_loop(&l, l.i, truth(false));
+    answer(l.exit, integer(1));
+    run(ir_thread_jumps);
+    assert_int_equal(l.head->num_predecessors, 2);
+    assert_int_equal(count(IR_PHI), 1);
+}
+
 /* --- dead code --- */
 
 static void what_is_not_used_goes(void **state)
@@ -357,6 +451,10 @@ int main(void)
         TEST(a_loops_store_reaches_its_head),
         TEST(invariants_leave_their_loop),
         TEST(guards_and_loads_stay),
+        TEST(who_brings_true_goes_where_true_goes),
+        TEST(who_brings_something_else_is_asked),
+        TEST(what_is_needed_later_is_merged),
+        TEST(a_loop_is_entered_at_its_head),
         TEST(what_is_not_used_goes),
     };
 

@@ -12,6 +12,7 @@
  *   ir_inline.c what a send or value call becomes; feedback of tier 1
  *   ir_prims.c  primitives as nodes
  *   ir_types.c  what values are known to be; guards not needed
+ *   ir_jumps.c  ways that meet only to part again
  *   ir_opt.c    common subexpressions, loop invariants, dead nodes
  *   ir_floats.c floats that need no object
  *   emitter.h   from here on: ir_alloc.c (living values, slots), ir_regs.c
@@ -184,6 +185,8 @@ void ir_count_uses(struct ir_graph *g);
  * and loop depths, made anew; unreachable blocks go, with their edges and the
  * phis' inputs. A loop with two entries makes the graph fail. */
 void ir_sort_blocks(struct ir_graph *g);
+/* Its ith predecessor goes elsewhere: the phis lose that input. */
+void ir_drop_predecessor(struct ir_block *b, unsigned i);
 bool ir_dominates(const struct ir_block *a, const struct ir_block *b);
 bool ir_has_effect(const struct ir_node *n); /* must stay though unused */
 bool ir_fails(const struct ir_node *n);      /* may deoptimise */
@@ -199,6 +202,7 @@ const char *ir_verify(const struct ir_graph *g);
 struct ir_graph *ir_build(struct vm *vm, oop method, oop closure,
                           uint32_t entered_at);
 void ir_infer_types(struct ir_graph *g);
+void ir_thread_jumps(struct ir_graph *g);
 void ir_optimise(struct ir_graph *g);
 void ir_unbox_floats(struct ir_graph *g);
 /* Machine code in the zone, with its points and deoptimisation tables; NULL:

@@ -85,7 +85,7 @@ static void drop_input(struct ir_node *n, unsigned i)
     n->num_inputs--;
 }
 
-static void drop_predecessor(struct ir_block *b, unsigned i)
+void ir_drop_predecessor(struct ir_block *b, unsigned i)
 {
     struct ir_node *n;
 
@@ -106,7 +106,7 @@ static void drop_unreachable(struct sorter *s)
 
         for (k = b->num_predecessors; k-- > 0;)
             if (!s->seen[b->predecessors[k]->id])
-                drop_predecessor(b, k);
+                ir_drop_predecessor(b, k);
     }
     for (i = 0; i < g->num_blocks; i++)
         if (!s->seen[i])

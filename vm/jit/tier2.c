@@ -133,6 +133,8 @@ static struct jit_code *compile(struct vm *vm, oop method, oop closure,
     check(vm, g, "building");
     ir_infer_types(g);
     check(vm, g, "types");
+    ir_thread_jumps(g);
+    check(vm, g, "jumps");
     ir_optimise(g);
     check(vm, g, "optimising");
     ir_unbox_floats(g);
