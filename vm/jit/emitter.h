@@ -91,6 +91,7 @@ struct emitter {
     struct ir_node *at;       /* the operation */
     struct later *laters, **last_later, *spare_laters;
     struct later *last_exit;  /* which others of its state may share */
+    struct label *not_boolean; /* of a guard that the branch after it makes */
     struct constant *pool, **last_pool;   /* oops */
     struct constant *words, **last_word;  /* not oops */
     unsigned pool_count;

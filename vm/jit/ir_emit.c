@@ -286,6 +286,7 @@ static void begin_pass(struct emitter *e)
     e->pool_count = 0;
     e->now = (struct held){ .clean = 0 };
     e->at = e->g->entry->first;
+    e->not_boolean = NULL;
     for (i = 0; i < e->g->num_nodes; i++) {
         e->info[i].hint = -1;
         e->info[i].pushed = 0;

@@ -191,6 +191,21 @@ static void test(struct emitter *e, struct ir_node *n, struct label *yes,
     }
 }
 
+/* Neither true nor false, which its guard left to the branch, is its exit. */
+static void branch_guarded(struct emitter *e, enum reg x, struct label *yes,
+                           struct label *no, const struct label *follows)
+{
+    bool no_first = follows == yes;
+
+    asm_alu_load(&e->a, CMP, x, no_first ? HEAP(false_) : HEAP(true_));
+    asm_jcc(&e->a, IF_EQUAL, no_first ? no : yes);
+    asm_alu_load(&e->a, CMP, x, no_first ? HEAP(true_) : HEAP(false_));
+    asm_jcc(&e->a, IF_NOT_EQUAL, e->not_boolean);
+    if (!no_first && follows != no)
+        asm_jmp(&e->a, no);
+    e->not_boolean = NULL;
+}
+
 void emit_jump_if(struct emitter *e, struct ir_node *branch,
                   struct label *yes, struct label *no, struct label *follows)
 {
@@ -198,10 +213,12 @@ void emit_jump_if(struct emitter *e, struct ir_node *branch,
 
     if (info_of(e, n)->fused) {
         test(e, n, yes, no, follows);
-        return;
+    } else if (e->not_boolean) {
+        branch_guarded(e, (enum reg)reg_of(n), yes, no, follows);
+    } else {
+        asm_alu_load(&e->a, CMP, use(e, n), HEAP(true_));
+        jump_if(e, IF_EQUAL, yes, no, follows);
     }
-    asm_alu_load(&e->a, CMP, use(e, n), HEAP(true_));
-    jump_if(e, IF_EQUAL, yes, no, follows);
 }
 
 /* --- Booleans --- */
@@ -255,10 +272,16 @@ static void guard_float(struct emitter *e, enum reg x, struct label *no)
     asm_here_short(a, small);
 }
 
-static void guard_boolean(struct emitter *e, enum reg x, struct label *no)
+static void guard_boolean(struct emitter *e, struct ir_node *n, enum reg x,
+                          struct label *no)
 {
     uint32_t fine;
 
+    if (n->next->op == IR_BRANCH && n->next->inputs[0] == n &&
+        reg_of(value_of(n->inputs[0])) == (int)x) {
+        e->not_boolean = no; /* nothing leaves its register till then */
+        return;
+    }
     asm_alu_load(&e->a, CMP, x, HEAP(true_));
     fine = asm_jcc_short(&e->a, IF_EQUAL);
     asm_alu_load(&e->a, CMP, x, HEAP(false_));
@@ -302,7 +325,7 @@ static void guard(struct emitter *e, struct ir_node *n)
     case IR_GUARD_CLASS: check_class(e, x, in, (uint32_t)n->index, no); break;
     case IR_GUARD_FLOAT: guard_float(e, x, no); break;
     case IR_GUARD_VALUE: guard_value(e, x, n->value, no); break;
-    case IR_GUARD_BOOLEAN: guard_boolean(e, x, no); break;
+    case IR_GUARD_BOOLEAN: guard_boolean(e, n, x, no); break;
     default:
         asm_test_mem8_imm(&e->a, AT(x, 2), HDR_IMMUTABLE >> 16);
         asm_jcc(&e->a, IF_NOT_EQUAL, no);
