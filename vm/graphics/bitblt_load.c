@@ -186,18 +186,19 @@ static bool load_halftone(struct vm *vm, struct blt *b, oop o)
 
 /* --- the whole --- */
 
-/* A rule of bits is d = c0 ^ (c1 & s) ^ (c2 & d) ^ (c3 & s & d). */
+/* A rule of bits is d = c0 ^ (c1 & s) ^ (c2 & d) ^ (c3 & s & d). Its number
+ * says what becomes of each pair of bits; but 15 keeps d, as 5 does. */
 static void learn_bits(struct blt *b)
 {
-    uint32_t none = b->merge(b, 0, 0), s = b->merge(b, ~0u, 0);
-    uint32_t d = b->merge(b, 0, ~0u), both = b->merge(b, ~0u, ~0u);
+    unsigned rule = b->rule == 15 ? 5 : b->rule;
+    uint32_t none = -(rule >> 3 & 1), s = -(rule >> 1 & 1);
+    uint32_t d = -(rule >> 2 & 1), both = -(rule & 1);
 
     b->bits[0] = none;
     b->bits[1] = none ^ s;
     b->bits[2] = none ^ d;
     b->bits[3] = none ^ s ^ d ^ both;
 }
-
 
 static bool ignores_source(unsigned rule)
 {
