@@ -175,7 +175,8 @@ class Machine:
 
     def ask(self, expression, timeout=60):
         """Evaluates one line in the image; answers the lines it printed."""
-        start = len(self.log)
+        start = max(self.log.rfind(b"\n") + 1,  # what it is saying, as a whole
+                    self.log.rfind(PROMPT) + len(PROMPT))
         self.serial.sendall(expression.encode() + b"\n")
         found = self.expect(r"(.*?)" + re.escape(PROMPT.decode()), timeout,
                             start)
