@@ -12,6 +12,7 @@ enum {
     MIN_EDEN = 1 << 18,
     LEAST_EDEN = 1 << 16,    /* where stores are scattered over large objects */
     MAX_EDEN = 1 << 28,
+    FIRST_EDEN = 2 << 20,    /* surely filled: an idle image needs no more */
     MIN_GROWTH = 1 << 20,
     MAX_GROWTH = 32 << 20,   /* at once: it takes time */
     MUCH_COPIED = 1 << 20,   /* by a scavenge: the next one shall come sooner */
@@ -57,7 +58,8 @@ bool heap_lay_out(struct heap *h, uint64_t eden_bytes)
         !grow_tables(h, h->new_start + h->new_size))
         return false;
     heap_clear_live(h, h->new_start, h->new_start + h->new_size);
-    plat_prepare((void *)(uintptr_t)h->new_start, h->new_size);
+    plat_prepare((void *)(uintptr_t)h->eden_start,
+                 eden_bytes < FIRST_EDEN ? eden_bytes : FIRST_EDEN);
     return true;
 }
 
