@@ -93,6 +93,7 @@ struct vm {
 
     /* asynchronous signals, drained at safepoints */
     volatile int check_wanted;
+    uint64_t quiet_until;    /* plat_usecs: no other signals before */
     uint64_t timer_at;       /* plat_usecs of the next timer signal, 0 none */
     uint64_t next_poll;      /* plat_usecs of the next plat_poll */
     uint64_t next_step;      /* of the next step of collecting old space */

@@ -9,6 +9,8 @@
 #include "vm/jit/jit.h"
 #include "vm/platform.h"
 
+enum { QUIET_USECS = 5000 };
+
 static struct vm *the_vm; /* for interrupts, which know no vm */
 
 void process_init(struct vm *vm)
@@ -354,11 +356,18 @@ static void signal_low_space(struct vm *vm)
     signal_special(vm, SPL_LOW_SPACE_SEMAPHORE);
 }
 
-static void take_signals(struct vm *vm)
+/* Whom the image takes for the culprit when space is low is whoever the
+ * watcher preempted. The collection before took its time, and whom a timer or
+ * an event woke now would come between: these have to wait a little. */
+static void take_signals(struct vm *vm, uint64_t now)
 {
     vm->lists_in_use = 0; /* should the image put a process on one itself */
-    if (vm->heap.low_space_signalled)
+    if (vm->heap.low_space_signalled) {
         signal_low_space(vm);
+        vm->quiet_until = plat_usecs() + QUIET_USECS;
+    }
+    if (now < vm->quiet_until)
+        return;
     if (vm->interrupt_pending) {
         vm->interrupt_pending = false;
         signal_special(vm, SPL_INTERRUPT_SEMAPHORE);
@@ -551,7 +560,7 @@ void vm_safepoint(struct vm *vm, bool may_switch)
     while (!frame_reserve_pages(vm))
         if (!vm_collect(vm))
             plat_panic("no memory for the contexts of a deep stack");
-    take_signals(vm);
+    take_signals(vm, now);
 }
 
 oop process_start(struct vm *vm)

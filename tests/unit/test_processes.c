@@ -1,7 +1,8 @@
 /*
  * test_processes.c - which process runs next: what is remembered of empty run
- * lists (vm->lists_in_use) must not hide one, and a block that just begins
- * under a primitive which forbids switching (vm->entered) is not left.
+ * lists (vm->lists_in_use) must not hide one, a block that just begins under a
+ * primitive which forbids switching (vm->entered) is not left, and of signals
+ * that are due at once low space comes first.
  */
 #include "vm/jit/jit_private.h"
 #include "vm/process.h"
@@ -127,21 +128,27 @@ static void all_lists_are_searched_when_the_others_are_empty(void **state)
     assert_int_equal(active(), fourth);
 }
 
-/* Somebody waits for the interrupt key, which was pressed. */
-static oop interrupt(void)
+/* A process of that priority waits for such a signal; the next check sends
+ * it if it is due. */
+static oop waiter(enum special_object signal, int priority)
 {
-    oop waiting = new_process(4);
+    oop waiting = new_process(priority);
     oop semaphore = new_list(TINY_SEMAPHORE, 3);
 
     slots(semaphore)[SEM_EXCESS] = int_oop(0);
     heap_store(&vm->heap, semaphore, LIST_FIRST, waiting);
     heap_store(&vm->heap, semaphore, LIST_LAST, waiting);
     heap_store(&vm->heap, waiting, PROC_LIST, semaphore);
-    heap_store(&vm->heap, vm->heap.special, SPL_INTERRUPT_SEMAPHORE,
-               semaphore);
-    vm->interrupt_pending = true;
+    heap_store(&vm->heap, vm->heap.special, signal, semaphore);
     vm->check_wanted = 1;
     return waiting;
+}
+
+/* Somebody waits for the interrupt key, which was pressed. */
+static oop interrupt(void)
+{
+    vm->interrupt_pending = true;
+    return waiter(SPL_INTERRUPT_SEMAPHORE, 4);
 }
 
 static void a_block_being_entered_is_not_left(void **state)
@@ -167,6 +174,23 @@ static void another_frame_is_left(void **state)
     assert_null(vm->entered);
 }
 
+/* He is to see whom he preempted, not whom a timer woke since. */
+static void who_is_told_of_low_space_runs_before_other_signals(void **state)
+{
+    oop watcher = waiter(SPL_LOW_SPACE_SEMAPHORE, 3);
+    oop timed = waiter(SPL_TIMER_SEMAPHORE, 4);
+
+    vm->heap.low_space_signalled = true;
+    vm->timer_at = 1;
+    runtime_safepoint(vm);
+    assert_int_equal(active(), watcher);
+    runtime_safepoint(vm);
+    assert_int_equal(active(), watcher);
+    vm->quiet_until = 1;
+    runtime_safepoint(vm);
+    assert_int_equal(active(), timed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +200,7 @@ int main(void)
         TEST(all_lists_are_searched_when_the_others_are_empty),
         TEST(a_block_being_entered_is_not_left),
         TEST(another_frame_is_left),
+        TEST(who_is_told_of_low_space_runs_before_other_signals),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
