@@ -185,10 +185,13 @@ static void start_devices(void)
 
     if (cmdline_get(&options, "nomsi"))
         pci_no_messages();
-
     if (layout && !keymap_select(layout))
         klog("keyboard: no layout called %s\n", layout);
     drivers_probe(false);
+}
+
+static void start_storage(void)
+{
     storage_init();
     log_file_start();
     if (!nobody_watches())
@@ -242,9 +245,10 @@ _Noreturn static void run(const struct boot_info *boot)
     clock_init();
     start_interrupts();
     efi_init(boot);
+    start_devices();
     if (cmdline_get(&options, "memtest"))
         memory_test();
-    start_devices();
+    start_storage();
     platform_init(boot, &options);
     platform_hardware_init(boot, &options);
     start_image();

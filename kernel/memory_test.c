@@ -1,10 +1,11 @@
 /*
  * memory_test.c - `memtest` on the command line, an entry of the boot menu.
  *
- * Tests what is free before any driver runs: all memory but the kernel, its
- * page tables, the first megabyte and what the boot loader brought along. Each
- * pattern is written everywhere before it is read back, so caches do not
- * answer for the memory. Keys come from the keyboard controller, polled.
+ * Tests what is free when the drivers have started, of which keyboards need
+ * some: all memory but theirs, the kernel, its page tables, the first megabyte
+ * and what the boot loader brought along. Each pattern is written everywhere
+ * before it is read back, so caches do not answer for the memory. Work that
+ * drivers leave (kernel/work.h) is not done: what is free stays the same.
  */
 #include "kernel/memory_test.h"
 
@@ -14,9 +15,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "drivers/input.h"
+#include "drivers/keymap.h"
 #include "kernel/clock.h"
 #include "kernel/console.h"
-#include "kernel/cpu.h"
 #include "kernel/klog.h"
 #include "kernel/pmm.h"
 #include "kernel/power.h"
@@ -24,8 +26,6 @@
 #include "kernel/vmm.h"
 
 enum { STEP = 4 << 20, REFRESH_USECS = 200000, SHOWN = 8, BAR = 50 };
-enum { KEYBOARD_DATA = 0x60, KEYBOARD_STATUS = 0x64, ESCAPE = 0x01 };
-enum { INPUT_FULL = 2, ENABLE_PORT = 0xae, ENABLE_KEYS = 0xf4 };
 
 static const char *const names[TEST_PATTERNS / 2] = {
     "addresses", "alternating bits", "noise",
@@ -43,28 +43,19 @@ static struct {
 
 static uint64_t seed(void) { return test.pass * 0x10001ull; }
 
-static void tell_keyboard(uint16_t port, uint8_t byte)
+static void obey(void)
 {
-    for (int i = 0; i < 10000 && (inb(KEYBOARD_STATUS) & INPUT_FULL); i++)
-        cpu_pause();
-    outb(port, byte);
-}
+    struct input_event e;
 
-/* Not every firmware leaves it switched on. */
-static void wake_keyboard(void)
-{
-    if (inb(KEYBOARD_STATUS) == 0xff)
-        return;
-    tell_keyboard(KEYBOARD_STATUS, ENABLE_PORT);
-    tell_keyboard(KEYBOARD_DATA, ENABLE_KEYS);
-}
-
-static void poll_escape(void)
-{
-    uint8_t status = inb(KEYBOARD_STATUS);
-
-    if (status != 0xff && (status & 1) && inb(KEYBOARD_DATA) == ESCAPE)
-        power_reboot();
+    while (input_next(&e))
+        if (e.type == INPUT_POWER) {
+            klog("memory test: switched off\n");
+            power_off();
+        } else if (e.type == INPUT_KEY && e.key.down &&
+                   e.key.usage == KEY_ESCAPE) {
+            klog("memory test: starts again\n");
+            power_reboot();
+        }
 }
 
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
@@ -94,8 +85,7 @@ static void draw(void)
     console_page();
     say("Test of %llu MiB of memory, until you end it; no disk is touched.\n\n",
         (unsigned long long)(test.all >> 20));
-    say("Esc starts the machine again. A USB keyboard may not be heard here:\n"
-        "then hold the power button down.\n\n");
+    say("Esc starts the machine again, the power button switches it off.\n\n");
     say("Pass %u, %s%s, %s\n", test.pass, names[test.kind / 2],
         test.kind % 2 ? " inverted" : "",
         test.reading ? "reading" : "writing");
@@ -145,7 +135,7 @@ static void do_everything(void)
 
         do_range(from, part);
         test.done += part;
-        poll_escape();
+        obey();
         if (clock_usecs() >= test.next_draw)
             draw();
         from = pmm_free_from(from + part, &bytes);
@@ -155,7 +145,6 @@ static void do_everything(void)
 void memory_test(void)
 {
     klog_screen_off();
-    wake_keyboard();
     test.all = pmm_free_bytes();
     for (;;) {
         test.pass++;

@@ -4,5 +4,5 @@
  */
 #pragma once
 
-/* Until Esc, which starts the machine anew. */
+/* Until Esc, which starts the machine anew, or the power button. */
 _Noreturn void memory_test(void);

@@ -174,10 +174,13 @@ def test_the_log_on_a_key():
         m.key("x")
 
 
-@pytest.mark.parametrize("name,board,args", [
+KEYBOARDS = [
     ("ps2", "q35", []),
     ("usb", "q35,i8042=off", ["-device", "qemu-xhci", "-device", "usb-kbd"]),
-    ("virtio", "q35,i8042=off", ["-device", "virtio-keyboard-pci"])])
+    ("virtio", "q35,i8042=off", ["-device", "virtio-keyboard-pci"])]
+
+
+@pytest.mark.parametrize("name,board,args", KEYBOARDS)
 def test_the_log_is_there_while_the_image_hangs(name, board, args):
     """More urgent than all that could draw or stop it."""
     with started(Machine(pvh(IMAGE) + args, machine=board,
@@ -191,15 +194,30 @@ def test_the_log_is_there_while_the_image_hangs(name, board, args):
         until(lambda: unlike(desk, m.picture()), "no log")
 
 
-def test_memory_test():
+def memory_test(name, board, args):
+    return Machine(["-kernel", os.path.join(BUILD, "kernel.elf"), "-initrd",
+                    IMAGE, "-append", "memtest"] + args, memory=96,
+                   machine=board, name="memory-test-" + name)
+
+
+@pytest.mark.parametrize("name,board,args", KEYBOARDS)
+def test_memory_test(name, board, args):
     """A pass over all that is free, progress on the screen, Esc restarts."""
-    with Machine(["-kernel", os.path.join(BUILD, "kernel.elf"), "-initrd",
-                  IMAGE, "-append", "memtest"], memory=96,
-                 name="memory-test") as m:
+    with memory_test(name, board, args) as m:
         m.expect(r"memory test: pass \d+, 0 words wrong")
-        m.screenshot("memory-test")
+        m.screenshot("memory-test-" + name)
+        m.key("a")  # and no other key does
         m.key("esc")
         assert m.wait(20) == 0
+        assert "starts again" in m.text()
+
+
+def test_memory_test_ends_by_the_power_button():
+    with memory_test("power", "q35", []) as m:
+        m.expect(r"memory test: pass \d+, 0 words wrong")
+        m.qmp("system_powerdown")
+        assert m.wait(20) == 0
+        assert "switched off" in m.text()
 
 
 def test_safe_mode_needs_no_more_than_a_pc_had():
