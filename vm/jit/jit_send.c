@@ -17,7 +17,7 @@
 
 #include <stdlib.h>
 
-enum { TAG_BACK = 9, TARGET_BACK = 4, PIC_CASE_BYTES = 11, PIC_HEAD = 32 };
+enum { TAG_BACK = 9, TARGET_BACK = 4, PIC_CASE_BYTES = 11, PIC_HEAD = 16 };
 
 /* --- send sites; `site` is the return address --- */
 
@@ -176,8 +176,7 @@ static struct jit_code *new_pic(struct vm *vm)
     if (!c)
         return NULL;
     emit_class_index(&a, RAX, RDX);
-    while (a.used < PIC_HEAD)
-        asm_byte(&a, 0x90);
+    asm_align_nops(&a, PIC_HEAD);
     vm->jit->stats.pics++;
     return c;
 }
