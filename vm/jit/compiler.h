@@ -4,7 +4,8 @@
  *
  * Operands are not pushed when a bytecode says so but remembered: a constant,
  * a temp, a register. The lowest `spilled` ones are in memory, on the real
- * stack. At places where control meets, all are. Before anything that may
+ * stack. At places where control meets, all are; but the top is in rax if it
+ * is the value of an expression with two branches. Before anything that may
  * call, collect or be looked at, `spill` puts there what is not an operand
  * of it. An operation does not change the registers of its operands, so its
  * slow path finds them as they were.
@@ -94,6 +95,8 @@ void load_value(struct compiler *c, enum reg r, const struct value *v);
 void drop(struct compiler *c);
 /* The receiver in RECEIVER_REG. */
 enum reg load_self(struct compiler *c);
+/* Operands are where they are expected at a place that control comes to. */
+void settle(struct compiler *c, const struct place *p);
 /* Does the top hold a SmallInteger that fits an instruction? */
 bool is_small_constant(const struct value *v, int32_t *constant);
 struct label *pool_label(struct compiler *c, oop o);

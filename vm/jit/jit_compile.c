@@ -197,6 +197,24 @@ void drop(struct compiler *c)
     }
 }
 
+/* Temps of an embedded block are operands that are always in memory. */
+static bool top_is_in_register(const struct compiler *c,
+                               const struct place *p)
+{
+    return p->depth > 0 && !p->is_loop && !p->is_branched && !c->embedded;
+}
+
+void settle(struct compiler *c, const struct place *p)
+{
+    if (!top_is_in_register(c, p)) {
+        spill(c, 0);
+        return;
+    }
+    spill(c, 1);
+    pop_into(c, RAX);
+    push_reg(c, RAX);
+}
+
 bool is_small_constant(const struct value *v, int32_t *constant)
 {
     *constant = (int32_t)v->oop;
@@ -481,10 +499,14 @@ static void meet_target(struct compiler *c, struct place *p)
     int i;
 
     if (c->live)
-        spill(c, 0);
+        settle(c, p);
     c->depth = c->spilled = p->depth;
     for (i = 0; i < c->depth; i++)
         c->stack[i].kind = VALUE_STACK;
+    if (top_is_in_register(c, p)) {
+        c->depth = --c->spilled;
+        push_reg(c, RAX);
+    }
     c->self_valid = false;
     c->live = true;
     asm_bind(&c->a, &c->labels[c->at]);

@@ -428,6 +428,7 @@ static bool note_target(struct verifier *v, uint32_t at, const struct op *op)
     p->depth = (int16_t)v->depth;
     p->is_target = true;
     p->is_loop |= to <= at;
+    p->is_branched |= op->kind != OP_JUMP;
     if (to > v->latest)
         v->latest = to;
     return true;

@@ -461,7 +461,7 @@ static void jump(struct compiler *c)
 {
     uint32_t on;
 
-    spill(c, 0);
+    settle(c, &c->places[c->op.target]);
     c->live = false;
     if (c->op.target > c->at) {
         asm_jmp(&c->a, &c->labels[c->op.target]);

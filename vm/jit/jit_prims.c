@@ -172,37 +172,49 @@ static void prim_code_at_put(struct compiler *c, struct label *no,
     answer(c);
 }
 
-/* --- setters: "name := argument", with no frame --- */
+/* --- setters: "name := argument", or := true, with no frame --- */
 
-/* Is the whole method that store? *arg and *slot tell of what and where. */
-static bool is_setter(struct compiler *c, unsigned *arg, uint32_t *at)
+/* Is the whole method that store? *push and *at tell of what and where. */
+static bool is_setter(struct compiler *c, struct op *push, uint32_t *at)
 {
-    struct op push = jit_decode(c->method, c->from), set, leave;
+    struct op set;
 
-    if (push.kind != OP_PUSH_TEMP || push.index >= c->num_args)
+    *push = jit_decode(c->method, c->from);
+    if (push->kind == OP_PUSH_TEMP ? push->index >= c->num_args
+                                   : push->kind < OP_PUSH_NIL ||
+                                     push->kind > OP_PUSH_FALSE)
         return false;
-    set = jit_decode(c->method, push.next);
-    if (set.kind != OP_STORE_SLOT || !set.pops)
-        return false;
-    leave = jit_decode(c->method, set.next);
-    *arg = push.index;
+    set = jit_decode(c->method, push->next);
     *at = set.index;
-    return leave.kind == OP_RETURN_SELF;
+    return set.kind == OP_STORE_SLOT && set.pops &&
+           jit_decode(c->method, set.next).kind == OP_RETURN_SELF;
+}
+
+/* The value to be stored, into rax. */
+static void load_pushed(struct compiler *c, const struct op *push)
+{
+    if (push->kind == OP_PUSH_TEMP)
+        asm_load(&c->a, RAX, argument(c, push->index));
+    else
+        asm_load(&c->a, RAX, push->kind == OP_PUSH_NIL    ? HEAP(nil)
+                             : push->kind == OP_PUSH_TRUE ? HEAP(true_)
+                                                          : HEAP(false_));
 }
 
 /* What is read-only needs the frame that follows. */
 void compile_setter(struct compiler *c)
 {
     struct label no = LABEL_INIT;
-    unsigned arg;
+    struct op push;
     uint32_t at;
 
-    if (!is_setter(c, &arg, &at))
+    if (!is_setter(c, &push, &at))
         return;
     refuse_read_only(c, &no);
-    asm_load(&c->a, RAX, argument(c, arg));
+    load_pushed(c, &push);
     asm_store(&c->a, slot_of(RDX, at), RAX);
-    barrier(c, slot_of(RDX, at));
+    if (push.kind == OP_PUSH_TEMP)
+        barrier(c, slot_of(RDX, at));
     asm_mov(&c->a, RAX, RDX);
     answer(c);
     asm_bind(&c->a, &no);

@@ -255,6 +255,7 @@ int op_pops(const struct op *op);
 struct place {
     int16_t depth;   /* operands before it; -1: never reached */
     bool is_target, is_loop;
+    bool is_branched; /* a conditional jump comes here */
 };
 
 /* Verifies a method's body from offset `from` (an embedded block's body ends
