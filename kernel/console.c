@@ -157,25 +157,57 @@ static void new_line(void)
         display_scroll(screen, (int)height, paper);
 }
 
+static size_t word_length(const char *bytes, size_t n)
+{
+    size_t i = 0;
+
+    while (i < n && bytes[i] > ' ')
+        i++;
+    return i;
+}
+
+/* So many characters that belong together go to the next line if this one has
+ * no room for them, and that one has. */
+static void make_room(size_t n)
+{
+    size_t wide = n * FONT_WIDTH * zoom;
+
+    if (x + wide > line_end() && x > MARGIN && MARGIN + wide <= line_end())
+        new_line();
+}
+
+static void put(unsigned char c)
+{
+    unsigned width = FONT_WIDTH * zoom;
+
+    if (x + width > line_end()) {
+        new_line();
+        if (c == ' ')
+            return;
+    }
+    if (full)
+        return;
+    draw(c);
+    x += width;
+}
+
 void console_write(const char *bytes, size_t n)
 {
-    unsigned width = FONT_WIDTH * zoom, tab = TAB * width;
+    static bool in_word; /* the one before may have ended with half of it */
+    unsigned tab = TAB * FONT_WIDTH * zoom;
 
     for (size_t i = 0; i < n && !full; i++) {
         unsigned char c = (unsigned char)bytes[i];
 
-        if (c == '\n') {
+        if (c > ' ' && !in_word)
+            make_room(word_length(bytes + i, n - i));
+        in_word = c > ' ';
+        if (c == '\n')
             new_line();
-        } else if (c == '\t') {
+        else if (c == '\t')
             x += tab - (x - MARGIN) % tab;
-        } else if (c >= FONT_FIRST && c <= FONT_LAST) {
-            if (x + width > line_end())
-                new_line();
-            if (full)
-                return;
-            draw(c);
-            x += width;
-        }
+        else if (c >= FONT_FIRST && c <= FONT_LAST)
+            put(c);
     }
 }
 

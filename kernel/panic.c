@@ -211,7 +211,10 @@ void refuse(const char *format, ...)
     va_end(args);
     cpu_interrupts_off();
     klog_screen_alarm();
+    klog_large(true);
     klog("Aerostat: %s\n", line);
+    klog_large(false);
+    klog("A key on the keyboard starts again.\n");
     klog_screen_flush();
-    cpu_halt();
+    power_reboot_on_key(true);
 }

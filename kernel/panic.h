@@ -15,7 +15,7 @@ __attribute__((format(printf, 1, 2))) _Noreturn void panic(const char *format,
 _Noreturn void panic_trap(const struct trap_frame *frame,
                           const char *message);
 /* The machine cannot run here, and it is nobody's bug: one clear line on
- * screen and serial line, then a halt. */
+ * screen and serial line, until a key starts it anew. */
 __attribute__((format(printf, 1, 2))) _Noreturn void refuse(const char *format,
                                                             ...);
 /* Called in a panic after the backtrace; trusts nothing. */

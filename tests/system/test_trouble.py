@@ -194,6 +194,18 @@ def test_the_log_is_there_while_the_image_hangs(name, board, args):
         until(lambda: unlike(desk, m.picture()), "no log")
 
 
+@pytest.mark.parametrize("name,board,args", KEYBOARDS)
+def test_a_key_starts_again_after_a_refusal(name, board, args, tmp_path):
+    path = tmp_path / "no.image"
+    path.write_bytes(b"no image" * 1000)
+    with Machine(pvh(str(path), stays=True) + args, machine=board,
+                 name="refused-" + name) as m:
+        m.expect(r"^Aerostat: cannot run.*A key on the keyboard")
+        m.screenshot("refused-" + name)
+        m.key("a")
+        assert m.wait(20) == 0
+
+
 def memory_test(name, board, args):
     return Machine(["-kernel", os.path.join(BUILD, "kernel.elf"), "-initrd",
                     IMAGE, "-append", "memtest"] + args, memory=96,
