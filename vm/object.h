@@ -218,6 +218,16 @@ static inline uint64_t byte_count(oop o)
 {
     return slot_count(o) * 8 - (format_of(o) & 7);
 }
+/* Objects of 32-bit words, and how many there are. */
+static inline bool is_words(oop o)
+{
+    return is_pointer(o) && (format_of(o) & ~1u) == FMT_32;
+}
+static inline uint32_t *words(oop o) { return (uint32_t *)bytes(o); }
+static inline uint64_t word_count(oop o)
+{
+    return slot_count(o) * 2 - (format_of(o) & 1);
+}
 
 /* Bytes that an object of n slots takes, overflow word included. */
 static inline uint64_t bytes_for_slots(uint64_t n)

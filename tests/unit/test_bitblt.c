@@ -22,7 +22,7 @@ struct picture {
 static struct picture dest, source;
 static oop bitblt, halftone, table;
 
-static oop words(uint64_t n)
+static oop new_words(uint64_t n)
 {
     oop o = heap_new_old(h, TINY_WORDS, FMT_32 + (n & 1), (n + 1) / 2);
 
@@ -267,7 +267,7 @@ static void random_map(void)
     if (depth >= 16)
         map_bits = 3 + (int)below(3);
     n = 1ull << (map_bits ? 3 * map_bits : depth);
-    table = words(n);
+    table = new_words(n);
     for (uint64_t i = 0; i < n; i++)
         *word_at(table, i) = below(3) ? (uint32_t)random64() : 0;
     heap_store(h, bitblt, 14, table);
@@ -399,9 +399,9 @@ static void prepare(void)
     bitblt = array(15);
     dest.form = array(5);
     source.form = array(5);
-    dest.bits = words(BITS_WORDS);
-    source.bits = words(BITS_WORDS);
-    halftone = words(4);
+    dest.bits = new_words(BITS_WORDS);
+    source.bits = new_words(BITS_WORDS);
+    halftone = new_words(4);
 }
 
 static void random_halftone(void)
@@ -514,7 +514,7 @@ static void differences_and_tallies_are_counted(void **state)
     assert_int_equal(call(prim_copy_bits, &result, 0, &operand), 0);
     assert_int_equal(result, int_oop(different));
     t.rule = 33;
-    table = words(16);
+    table = new_words(16);
     heap_store(h, bitblt, 14, table);
     store_transfer(&t);
     run_transfer(&t);
@@ -637,8 +637,8 @@ static void store_roundabout_map(void)
     static const uint32_t masks[4] = { 0xff, 0xff00, 0xff0000, 0xff000000 };
     oop map = array(4);
 
-    slots(map)[0] = words(4);
-    slots(map)[1] = words(4);
+    slots(map)[0] = new_words(4);
+    slots(map)[1] = new_words(4);
     slots(map)[2] = slots(map)[3] = h->nil;
     for (uint64_t i = 0; i < 4; i++)
         *word_at(slot(map, 1), i) = masks[i];
@@ -702,7 +702,7 @@ static void every_level_warps_alike(void **state)
             }
             prepare();
             bitblt = array(27);
-            source_map = words(256);
+            source_map = new_words(256);
         }
         random_warp();
         warp_with_all(source_map, has_avx2);

@@ -14,11 +14,6 @@
 
 #include <stdlib.h>
 
-enum {
-    RULE_STORE = 3, RULE_ALPHA_BLEND = 24, RULE_PAINT = 25,
-    RULE_ALPHA_SCALED = 34, RULE_COMPONENT_ALPHA = 41,
-};
-
 /* --- the row buffer: kept, since most transfers are small --- */
 
 static uint32_t *row_buffer;

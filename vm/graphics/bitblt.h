@@ -85,7 +85,19 @@ static inline uint32_t colour_map_pixel(const struct colour_map *m,
 
 /* --- a transfer --- */
 
-enum { RULES_OF_BITS = 16 }; /* they come first, and know of no pixels */
+enum {
+    RULES_OF_BITS = 16, /* they come first, and know of no pixels */
+    RULE_STORE = 3,
+    RULE_OLD_DIFFERENCE = 22,
+    RULE_ALPHA_BLEND = 24,
+    RULE_PAINT = 25,
+    RULE_BLEND_CONST = 30,
+    RULE_PAINT_CONST = 31,
+    RULE_DIFFERENCE = 32,
+    RULE_TALLY = 33,
+    RULE_ALPHA_SCALED = 34,
+    RULE_COMPONENT_ALPHA = 41,
+};
 
 struct blt;
 typedef uint32_t merge_fn(struct blt *b, uint32_t source, uint32_t dest);
@@ -119,7 +131,7 @@ struct blt {
 };
 
 /* 0, or a primitive error. Operands of rules 30, 31, 41 are not read. */
-int blt_load(struct vm *vm, struct blt *b, oop bitblt, bool warping);
+int blt_load(struct vm *vm, struct blt *b, oop bitblt);
 /* Number in slot i, truncated; nil gives `otherwise`. False: neither. */
 bool blt_number(struct vm *vm, oop o, unsigned i, int64_t otherwise,
                 int64_t *v);

@@ -5,8 +5,6 @@
  */
 #include "vm/graphics/bitblt.h"
 
-enum { RULE_ALPHA_SCALED = 34, RULE_COMPONENT_ALPHA = 41 };
-
 bool blt_is_blend(const struct blt *b)
 {
     if (b->no_source || b->same_form || b->source.depth != 32)

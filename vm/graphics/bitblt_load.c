@@ -11,7 +11,6 @@ enum {
     BB_HEIGHT, BB_SOURCE_X, BB_SOURCE_Y, BB_CLIP_X, BB_CLIP_Y, BB_CLIP_WIDTH,
     BB_CLIP_HEIGHT, BB_COLOUR_MAP, BB_SLOTS,
 };
-enum { RULE_TALLY = 33 };
 
 /* Coordinates beyond this are the same as this: far outside of any form. */
 #define FAR_AWAY (1ll << 40)
@@ -48,21 +47,6 @@ static inline bool number(struct vm *vm, oop o, unsigned i, int64_t otherwise,
     *v = int_value(n);
     return (*v <= FAR_AWAY && *v >= -FAR_AWAY) ||
            blt_number(vm, o, i, otherwise, v);
-}
-
-/* Elements of an object of 32-bit words; false: it is none. */
-static bool words_of(oop o, uint32_t **words, uint64_t *n)
-{
-    unsigned f;
-
-    if (!is_pointer(o))
-        return false;
-    f = format_of(o);
-    if (f != FMT_32 && f != FMT_32 + 1)
-        return false;
-    *words = (uint32_t *)bytes(o);
-    *n = slot_count(o) * 2 - (f & 1);
-    return true;
 }
 
 /* --- colour map --- */
@@ -105,12 +89,14 @@ static bool load_table(struct colour_map *m, oop o)
 {
     uint64_t n;
 
-    if (!words_of(o, &m->table, &n) || (n & (n - 1)) || n > 1u << 30)
+    if (!is_words(o))
         return false;
+    n = word_count(o);
+    if ((n & (n - 1)) || n > 1u << 30)
+        return false;
+    m->table = n ? words(o) : NULL;
     m->table_mask = (uint32_t)n - 1;
     m->bits_per_colour = n == 512 ? 3 : n == 4096 ? 4 : n == 32768 ? 5 : 0;
-    if (n == 0)
-        m->table = NULL;
     return true;
 }
 
@@ -119,20 +105,17 @@ static bool load_fixed_part(struct vm *vm, struct colour_map *m, oop shifts,
                             oop masks)
 {
     static const uint32_t plain[4] = { 0xff0000, 0xff00, 0xff, 0xff000000 };
-    uint32_t *s, *k;
-    uint64_t ns, nk;
-
     if (shifts == vm->heap.nil || masks == vm->heap.nil)
         return true;
-    if (!words_of(shifts, &s, &ns) || !words_of(masks, &k, &nk) || ns != 4 ||
-        nk != 4)
+    if (!is_words(shifts) || !is_words(masks) || word_count(shifts) != 4 ||
+        word_count(masks) != 4)
         return false;
     for (int i = 0; i < 4; i++) {
-        m->shift[i] = (int32_t)s[i];
-        m->mask[i] = k[i];
+        m->shift[i] = (int32_t)words(shifts)[i];
+        m->mask[i] = words(masks)[i];
         if (m->shift[i] < -31 || m->shift[i] > 31)
             return false;
-        m->fixed |= s[i] || k[i] != plain[i];
+        m->fixed |= m->shift[i] || m->mask[i] != plain[i];
     }
     return true;
 }
@@ -162,7 +145,6 @@ static bool load_colour_map(struct vm *vm, struct blt *b, oop o)
 
 static bool load_halftone(struct vm *vm, struct blt *b, oop o)
 {
-    uint32_t *words;
     uint64_t n;
 
     b->halftone = NULL;
@@ -172,14 +154,15 @@ static bool load_halftone(struct vm *vm, struct blt *b, oop o)
         if (slot_count(o) < 4)
             return false;
         o = slot(o, FORM_BITS);
-        if (!words_of(o, &words, &n))
+        if (!is_words(o))
             return true; /* ignored, as ever */
-    } else if (!words_of(o, &words, &n)) {
+    } else if (!is_words(o)) {
         return false;
     }
+    n = word_count(o);
     if (n == 0 || n > UINT32_MAX)
         return false;
-    b->halftone = words;
+    b->halftone = words(o);
     b->halftone_height = (uint32_t)n;
     return true;
 }
@@ -267,7 +250,7 @@ static void clear(struct blt *b)
     b->map.bits_per_colour = 0;
 }
 
-int blt_load(struct vm *vm, struct blt *b, oop bb, bool warping)
+int blt_load(struct vm *vm, struct blt *b, oop bb)
 {
     oop rule, halftone;
 

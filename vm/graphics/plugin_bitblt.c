@@ -9,8 +9,6 @@
 #include <stdlib.h>
 
 enum { BB_DEST_X = 4, BB_DEST_Y = 5 };
-enum { RULE_OLD_DIFFERENCE = 22, RULE_BLEND_CONST = 30, RULE_PAINT_CONST = 31,
-       RULE_DIFFERENCE = 32, RULE_COMPONENT_ALPHA = 41 };
 enum { MAX_SMOOTHING = 16 };
 
 static void show(struct vm *vm, const struct blt *b, const struct rect *r)
@@ -53,6 +51,13 @@ static int component_operands(struct vm *vm, int argc, struct blt *b)
     return PRIM_OK;
 }
 
+/* These rules take operands that only copyBits has. */
+static bool rule_has_operands(const struct blt *b)
+{
+    return b->rule == RULE_BLEND_CONST || b->rule == RULE_PAINT_CONST ||
+           b->rule == RULE_COMPONENT_ALPHA;
+}
+
 static int rule_operands(struct vm *vm, int argc, struct blt *b)
 {
     switch (b->rule) {
@@ -72,7 +77,7 @@ static int rule_operands(struct vm *vm, int argc, struct blt *b)
 int prim_copy_bits(struct vm *vm, int argc)
 {
     struct blt b;
-    int error = blt_load(vm, &b, prim_operand(vm, argc, 0), false);
+    int error = blt_load(vm, &b, prim_operand(vm, argc, 0));
 
     if (!error)
         error = rule_operands(vm, argc, &b);
@@ -104,10 +109,9 @@ static int warp_operands(struct vm *vm, int argc, const struct blt *b,
     *smoothing = (int)int_value(n);
     if (*smoothing == 1 || b->no_source || b->source.depth >= 16)
         return PRIM_OK;
-    if (!is_pointer(map) || (format_of(map) & ~1u) != FMT_32 ||
-        heap_indexed_size(&vm->heap, map) < 1ull << b->source.depth)
+    if (!is_words(map) || word_count(map) < 1ull << b->source.depth)
         return PRIM_ERR_BAD_ARGUMENT;
-    *source_map = (const uint32_t *)bytes(map);
+    *source_map = words(map);
     return PRIM_OK;
 }
 
@@ -117,7 +121,7 @@ int prim_warp_bits(struct vm *vm, int argc)
     const uint32_t *source_map;
     int smoothing;
     oop warp = prim_operand(vm, argc, 0);
-    int error = blt_load(vm, &b, warp, true);
+    int error = blt_load(vm, &b, warp);
 
     if (!error)
         error = warp_operands(vm, argc, &b, &smoothing, &source_map);
@@ -127,6 +131,24 @@ int prim_warp_bits(struct vm *vm, int argc)
         return error;
     show(vm, &b, &b.affected);
     return prim_answer_self(vm, argc);
+}
+
+/* --- several copies, shown at once --- */
+
+static const struct rect nothing = { INT32_MAX, INT32_MAX, 0, 0 };
+
+/* One copy of several; `all` grows by what it affected. */
+static int copy_one(struct blt *b, struct rect *all)
+{
+    const struct rect *r = &b->affected;
+
+    if (!blt_clip(b, !b->no_source))
+        return PRIM_OK;
+    all->left = r->left < all->left ? r->left : all->left;
+    all->top = r->top < all->top ? r->top : all->top;
+    all->right = r->right > all->right ? r->right : all->right;
+    all->bottom = r->bottom > all->bottom ? r->bottom : all->bottom;
+    return blt_copy(b);
 }
 
 /* --- drawLoop: copies at each point of a line but its ends --- */
@@ -141,39 +163,24 @@ static int64_t sign(int64_t v)
     return (v > 0) - (v < 0);
 }
 
-static void join(struct rect *all, const struct rect *r)
-{
-    if (r->left >= r->right || r->top >= r->bottom)
-        return;
-    all->left = r->left < all->left ? r->left : all->left;
-    all->top = r->top < all->top ? r->top : all->top;
-    all->right = r->right > all->right ? r->right : all->right;
-    all->bottom = r->bottom > all->bottom ? r->bottom : all->bottom;
-}
-
 static int draw_line(struct vm *vm, struct blt *b, const struct line *l)
 {
-    const struct rect nothing = { INT32_MAX, INT32_MAX, 0, 0 };
     struct rect all = nothing;
     int64_t rest = l->length / 2;
+    int error = PRIM_OK;
 
-    for (int64_t i = 1; i <= l->length; i++) {
+    for (int64_t i = 1; !error && i <= l->length; i++) {
         *l->along += l->along_step;
         rest -= l->rise;
         if (rest < 0) {
             *l->across += l->across_step;
             rest += l->length;
         }
-        if (i < l->length && blt_clip(b, !b->no_source)) {
-            int error = blt_copy(b);
-
-            if (error)
-                return error;
-            join(&all, &b->affected);
-        }
+        if (i < l->length)
+            error = copy_one(b, &all);
     }
     show(vm, b, &all);
-    return PRIM_OK;
+    return error;
 }
 
 int prim_draw_loop(struct vm *vm, int argc)
@@ -193,11 +200,10 @@ int prim_draw_loop(struct vm *vm, int argc)
     y = int_value(vm->sp[0]);
     if (llabs(x) > INT32_MAX || llabs(y) > INT32_MAX)
         return PRIM_ERR_BAD_ARGUMENT;
-    error = blt_load(vm, &b, bb, false);
+    error = blt_load(vm, &b, bb);
     if (error)
         return error;
-    if (b.rule == RULE_BLEND_CONST || b.rule == RULE_PAINT_CONST ||
-        b.rule == RULE_COMPONENT_ALPHA)
+    if (rule_has_operands(&b))
         return PRIM_ERR_BAD_NUM_ARGS;
     if (llabs(x) > llabs(y))
         l = (struct line){ &b.dest_x, &b.dest_y, sign(x), sign(y), llabs(x),
@@ -258,21 +264,16 @@ static bool text_is_drawable(const struct text *t)
 
 static int draw_text(struct vm *vm, struct blt *b, const struct text *t)
 {
-    struct rect all = { INT32_MAX, INT32_MAX, 0, 0 };
+    struct rect all = nothing;
+    int error = PRIM_OK;
 
-    for (int64_t i = t->start; i <= t->stop; i++) {
+    for (int64_t i = t->start; !error && i <= t->stop; i++) {
         glyph_columns(t, t->chars[i - 1], &b->source_x, &b->width);
-        if (blt_clip(b, !b->no_source)) {
-            int error = blt_copy(b);
-
-            if (error)
-                return error;
-            join(&all, &b->affected);
-        }
+        error = copy_one(b, &all);
         b->dest_x += b->width + t->kern;
     }
     show(vm, b, &all);
-    return PRIM_OK;
+    return error;
 }
 
 /* Operands: string, start, stop, glyph map, x table, kern. */
@@ -307,11 +308,10 @@ int prim_display_string(struct vm *vm, int argc)
         return PRIM_ERR_BAD_NUM_ARGS;
     error = text_operands(vm, &t);
     if (!error)
-        error = blt_load(vm, &b, bb, false);
+        error = blt_load(vm, &b, bb);
     if (error)
         return error;
-    if (b.rule == RULE_BLEND_CONST || b.rule == RULE_PAINT_CONST ||
-        b.rule == RULE_COMPONENT_ALPHA)
+    if (rule_has_operands(&b))
         return PRIM_ERR_UNSUPPORTED;
     error = draw_text(vm, &b, &t);
     if (error)

@@ -11,7 +11,6 @@
 
 enum { WARP_BASE = 15, WARP_SLOTS = WARP_BASE + 12 };
 enum { POINT_BITS = 14, ONE = 1 << POINT_BITS };
-enum { RULE_STORE = 3, RULE_PAINT = 25 };
 
 struct place {
     int64_t x, y;

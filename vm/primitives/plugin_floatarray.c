@@ -19,12 +19,10 @@ struct floats {
 
 static bool load(oop o, struct floats *f)
 {
-    unsigned format = is_pointer(o) ? format_of(o) : 0;
-
-    if (format != FMT_32 && format != FMT_32 + 1)
+    if (!is_words(o))
         return false;
-    f->at = (float *)bytes(o);
-    f->count = slot_count(o) * 2 - (format - FMT_32);
+    f->at = (float *)words(o);
+    f->count = word_count(o);
     return true;
 }
 

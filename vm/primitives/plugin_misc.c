@@ -214,14 +214,10 @@ int prim_decompress_bitmap(struct vm *vm, int argc)
     oop bitmap = vm->sp[2], from = vm->sp[1];
     struct bytes_in in;
     uint64_t at;
-    unsigned f;
 
     if (argc != 3)
         return PRIM_ERR_BAD_NUM_ARGS;
-    if (!is_pointer(bitmap) || !is_bytes(from) || !start_index(vm->sp[0], &at))
-        return PRIM_ERR_BAD_ARGUMENT;
-    f = format_of(bitmap);
-    if (f != FMT_32 && f != FMT_32 + 1)
+    if (!is_words(bitmap) || !is_bytes(from) || !start_index(vm->sp[0], &at))
         return PRIM_ERR_BAD_ARGUMENT;
     if (at > byte_count(from))
         return PRIM_ERR_BAD_INDEX;
@@ -229,8 +225,7 @@ int prim_decompress_bitmap(struct vm *vm, int argc)
         return PRIM_ERR_NO_MODIFICATION;
     in.p = bytes(from) + at;
     in.end = bytes(from) + byte_count(from);
-    if (!decompress(&in, (uint32_t *)bytes(bitmap),
-                    slot_count(bitmap) * 2 - (f & 1)))
+    if (!decompress(&in, words(bitmap), word_count(bitmap)))
         return PRIM_ERR_BAD_INDEX;
     return prim_answer_self(vm, argc);
 }
