@@ -204,47 +204,6 @@ static int write_range(struct node *node, uint64_t at, const uint8_t *from,
     return 0;
 }
 
-/* Zeros between the old end and `at`, in pieces. */
-static int fill_gap(struct node *node, uint64_t at)
-{
-    static const uint8_t zeros[512];
-    int error = 0;
-
-    while (node->size < at && !error) {
-        uint64_t n = at - node->size, done;
-
-        n = n < sizeof zeros ? n : sizeof zeros;
-        error = write_range(node, node->size, zeros, n, &done);
-        node->size += done;
-    }
-    return error;
-}
-
-/* A full disk answers -ENOSPC with what was there before untouched. */
-static int64_t file_write(int f, uint64_t at, const void *bytes, uint64_t n)
-{
-    struct handle *h = handle_of(f);
-    uint64_t done = 0;
-    int error;
-
-    if (!h)
-        return -EBADF;
-    if (!h->writable)
-        return -EROFS;
-    if (at > UINT32_MAX || n > UINT32_MAX - at)
-        return -EFBIG;
-    error = fill_gap(h->node, at);
-    if (!error)
-        error = write_range(h->node, at, bytes, n, &done);
-    if (at + done > h->node->size)
-        h->node->size = at + done;
-    int update = fat_dir_update(&volume, h->node->place, h->node->first,
-                                h->node->size);
-    if (!error)
-        error = update;
-    return error ? error : (int64_t)done;
-}
-
 static int64_t file_size(int f)
 {
     struct handle *h = handle_of(f);
@@ -274,6 +233,52 @@ static int shorten(struct node *n, uint32_t size)
         error = fat_cut(&volume, keep);
     }
     return error;
+}
+
+/* Zeros between the old end and `at`, in pieces: all of them or none. */
+static int fill_gap(struct node *node, uint64_t at)
+{
+    static const uint8_t zeros[512];
+    uint32_t before = node->size;
+    int error = 0;
+
+    while (node->size < at && !error) {
+        uint64_t n = at - node->size, done;
+
+        n = n < sizeof zeros ? n : sizeof zeros;
+        error = write_range(node, node->size, zeros, n, &done);
+        node->size += done;
+    }
+    if (error)
+        shorten(node, before); /* what was wrong first is what is told */
+    return error;
+}
+
+/* A full disk answers -ENOSPC; what the file had stays, and all that fitted
+ * is there, unless it would lie behind a gap. */
+static int64_t file_write(int f, uint64_t at, const void *bytes, uint64_t n)
+{
+    struct handle *h = handle_of(f);
+    uint64_t done = 0;
+    int error;
+
+    if (!h)
+        return -EBADF;
+    if (!h->writable)
+        return -EROFS;
+    if (at > UINT32_MAX || n > UINT32_MAX - at)
+        return -EFBIG;
+    error = fill_gap(h->node, at);
+    if (error)
+        return error;
+    error = write_range(h->node, at, bytes, n, &done);
+    if (at + done > h->node->size)
+        h->node->size = at + done;
+    int update = fat_dir_update(&volume, h->node->place, h->node->first,
+                                h->node->size);
+    if (!error)
+        error = update;
+    return error ? error : (int64_t)done;
 }
 
 static int file_truncate(int f, uint64_t size)
@@ -328,6 +333,10 @@ static int file_open(const char *path, enum fs_mode mode)
     struct fat_entry e;
     int error = fat_lookup(&volume, path, &e), f = 0;
 
+    while (f < HANDLES && handles[f].node)
+        f++;
+    if (f == HANDLES)
+        return -EMFILE;
     if (mode != FS_READ && volume.device->read_only)
         return -EROFS;
     if (!error && mode == FS_CREATE_NEW)
@@ -340,10 +349,6 @@ static int file_open(const char *path, enum fs_mode mode)
         return -EISDIR;
     if (mode != FS_READ && e.info.read_only)
         return -EROFS;
-    while (f < HANDLES && handles[f].node)
-        f++;
-    if (f == HANDLES)
-        return -EMFILE;
     handles[f].node = node_open(&e);
     handles[f].writable = mode != FS_READ;
     return handles[f].node ? f : -EMFILE;

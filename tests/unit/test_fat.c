@@ -235,6 +235,38 @@ static void a_full_volume_says_so_and_recovers(void **state)
     expect_text("/more", "room again");
 }
 
+static void what_a_full_volume_cannot_take_leaves_no_trace(void **state)
+{
+    int f = fs->open("/file", FS_WRITE);
+    struct fs_info info;
+
+    assert_int_equal(fs->write(f, 0, "abc", 3), 3);
+    assert_int_equal(fs->write(f, 60u << 20, "x", 1), -ENOSPC);
+    assert_int_equal(fs->size(f), 3);
+    assert_int_equal(fs->truncate(f, 60u << 20), -ENOSPC);
+    assert_int_equal(fs->size(f), 3);
+    fs->close(f);
+    assert_int_equal(fs->info("/file", &info), 0);
+    assert_int_equal(info.size, 3);
+    put("/more", "there is room");
+    expect_text("/more", "there is room");
+}
+
+static void a_file_that_cannot_be_open_is_not_made(void **state)
+{
+    int files[1000], n = 0;
+    struct fs_info info;
+
+    put("/file", "x");
+    while ((files[n] = fs->open("/file", FS_READ)) >= 0)
+        n++;
+    assert_int_equal(files[n], -EMFILE);
+    assert_int_equal(fs->open("/new", FS_CREATE_NEW), -EMFILE);
+    assert_int_equal(fs->info("/new", &info), -ENOENT);
+    fs->close(files[0]);
+    assert_true(fs->open("/new", FS_CREATE_NEW) >= 0);
+}
+
 static void many_files_grow_a_directory(void **state)
 {
     char path[64];
@@ -398,6 +430,8 @@ int main(void)
         TEST(what_we_wrote_mtools_reads),
         TEST(errors_have_their_codes),
         TEST(a_full_volume_says_so_and_recovers),
+        TEST(what_a_full_volume_cannot_take_leaves_no_trace),
+        TEST(a_file_that_cannot_be_open_is_not_made),
         TEST(many_files_grow_a_directory),
         TEST(a_random_walk_beside_a_shadow),
         TEST(damage_is_survived),
