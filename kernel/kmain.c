@@ -206,6 +206,11 @@ static void check_memory(void)
                (unsigned long long)(MINIMUM_MEMORY / MIB));
 }
 
+/* Activations before a method is compiled. With fewer, an emulated machine
+ * takes longer to its desktop: what runs a dozen times while it starts is not
+ * worth translating twice. */
+enum { JIT_THRESHOLD = 32 };
+
 _Noreturn static void start_image(void)
 {
     static char path[] = "/aerostat";
@@ -220,7 +225,7 @@ _Noreturn static void start_image(void)
         .stats = cmdline_get(&options, "stats") != NULL,
         .jit = !jit || strcmp(jit, "off") != 0,
         .jit_second = !jit || strcmp(jit, "1") != 0,
-        .jit_threshold = -1,
+        .jit_threshold = JIT_THRESHOLD,
         .jit_threshold2 = -1,
         .blit = cmdline_get(&options, "blit"),
     };

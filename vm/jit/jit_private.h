@@ -41,11 +41,8 @@ enum {
     TRIES = 1 << 12,
     IN_POOLS = 1 << 14,
     LINK_LISTS = 1 << 11,
-    /* Activations before a method is compiled. With fewer, an emulated
-     * machine takes twice as long to its desktop: what runs a dozen times
-     * while it starts is not worth translating twice. */
-    THRESHOLD_DEFAULT = 32,
-    MAX_DEPTH = 100,       /* operands of a compiled frame */
+    THRESHOLD_DEFAULT = 24, /* activations before a method is compiled */
+    MAX_DEPTH = 100,        /* operands of a compiled frame */
 };
 
 /* Where in a method's machine code C or another frame can be active. */

@@ -62,7 +62,7 @@ void tier2_count(struct vm *vm, struct jit_code *code)
  */
 enum {
     SHARE = 10,
-    CREDIT_LIMIT = 4000,
+    CREDIT_LIMIT = 3000,
     DEBT_LIMIT = 6000,
     PATIENCE = 30,
     QUIET = 20000,
