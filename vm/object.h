@@ -198,6 +198,16 @@ static inline bool is_immutable(oop o)
 static inline bool format_is_pointers(unsigned f) { return f <= 5; }
 static inline bool format_is_bytes(unsigned f) { return f >= 16 && f < 24; }
 static inline bool format_is_code(unsigned f) { return f >= 24; }
+/* Bytes of an element (formats of bits, and code). */
+static inline unsigned format_width(unsigned f)
+{
+    return f >= FMT_BYTES ? 1 : f >= FMT_16 ? 2 : f >= FMT_32 ? 4 : 8;
+}
+/* Elements of the last slot that are not in use. */
+static inline unsigned format_unused(unsigned f)
+{
+    return f & (8 / format_width(f) - 1);
+}
 static inline bool is_bytes(oop o)
 {
     return is_pointer(o) && format_is_bytes(format_of(o));

@@ -322,13 +322,9 @@ uint64_t heap_indexed_size(const struct heap *h, oop o)
 
     if (f <= FMT_EPHEMERON)
         return n - heap_fixed_fields(h, o);
-    if (f >= FMT_BYTES)
-        return 8 * n - (f & 7);
-    if (f >= FMT_16)
-        return 4 * n - (f & 3);
-    if (f >= FMT_32)
-        return 2 * n - (f & 1);
-    return f == FMT_64 ? n : 0;
+    if (f < FMT_64)
+        return 0;
+    return n * (8 / format_width(f)) - format_unused(f);
 }
 
 /* --- numbers --- */

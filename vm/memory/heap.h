@@ -123,6 +123,7 @@ oop heap_clone(struct heap *h, oop o);
 oop heap_new_bytes(struct heap *h, uint32_t class_index, const void *bytes,
                    uint64_t n);
 oop heap_new_string(struct heap *h, const char *s); /* ByteString */
+oop heap_new_byte_array(struct heap *h, const void *bytes, uint64_t n);
 oop heap_float(struct heap *h, double d);  /* immediate if it fits */
 oop heap_int64(struct heap *h, int64_t v); /* SmallInteger or Large */
 oop heap_uint64(struct heap *h, uint64_t v);

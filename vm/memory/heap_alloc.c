@@ -557,6 +557,14 @@ oop heap_new_string(struct heap *h, const char *s)
     return heap_new_bytes(h, CLS_BYTE_STRING, s, strlen(s));
 }
 
+oop heap_new_byte_array(struct heap *h, const void *from, uint64_t n)
+{
+    oop class = heap_special(h, SPL_CLASS_BYTE_ARRAY);
+    uint32_t index = heap_class_hash(h, class);
+
+    return index ? heap_new_bytes(h, index, from, n) : 0;
+}
+
 oop heap_point(struct heap *h, oop x, oop y)
 {
     uint32_t index = heap_class_hash(h, heap_special(h, SPL_CLASS_POINT));

@@ -309,7 +309,6 @@ static int bad_object(struct loader *l, uint64_t at, const char *what)
 static int check_chain(struct loader *l, const struct segment *s)
 {
     uint64_t at = s->start, end = at + s->size, n;
-    unsigned unused;
 
     while (at < end) {
         oop o = at;
@@ -327,10 +326,7 @@ static int check_chain(struct loader *l, const struct segment *s)
             return bad_object(l, at, "an object that is too large");
         if (!header_is_sane(header(o)))
             return bad_object(l, at, "a broken header");
-        unused = format_of(o) >= FMT_BYTES ? format_of(o) & 7
-                 : format_of(o) >= FMT_16  ? format_of(o) & 3
-                 : format_of(o) >= FMT_32  ? format_of(o) & 1 : 0;
-        if (!n && unused)
+        if (!n && format_of(o) >= FMT_64 && format_unused(format_of(o)))
             return bad_object(l, at, "a broken header");
         if (class_index_of(o) != CLS_FREE)
             set_live_bit(l->h, o);

@@ -92,36 +92,42 @@ static struct open_file *file_of(struct vm *vm, oop o)
     return &files[h.slot];
 }
 
-/* An unused slot, or MAX_FILES. A standard stream has one slot for good. */
-static uint32_t slot_for(int file)
+/* An unused slot, or MAX_FILES. */
+static uint32_t free_slot(void)
 {
-    uint32_t i;
+    uint32_t i = 0;
 
-    for (i = 0; file < 0 && i < MAX_FILES; i++)
-        if (files[i].used && files[i].file == file)
-            return i;
-    for (i = 0; i < MAX_FILES && files[i].used; i++)
-        ;
+    while (i < MAX_FILES && files[i].used)
+        i++;
     return i;
 }
 
-/* A new handle's object; 0: no memory, in the heap or in the table. */
-static oop new_handle(struct vm *vm, int file, bool writable)
+/* The slot of a standard stream, which has one until it is closed. */
+static uint32_t stream_slot(int file)
 {
-    struct handle h = { vm->session, slot_for(file), 0, HANDLE_MAGIC };
-    oop class = heap_special(&vm->heap, SPL_CLASS_BYTE_ARRAY), o;
-    bool known;
+    for (uint32_t i = 0; i < MAX_FILES; i++)
+        if (files[i].used && files[i].file == file)
+            return i;
+    return free_slot();
+}
 
-    if (h.slot == MAX_FILES)
+/* The object that names a slot; 0: no memory, in the heap or in the table. */
+static oop new_handle(struct vm *vm, uint32_t slot)
+{
+    struct handle h = { vm->session, slot, next_serial, HANDLE_MAGIC };
+
+    if (slot == MAX_FILES)
         return 0;
-    known = files[h.slot].used;
-    h.serial = known ? files[h.slot].serial : next_serial;
-    o = heap_new_bytes(&vm->heap, heap_class_hash(&vm->heap, class), &h,
-                       sizeof h);
-    if (o && !known)
-        files[h.slot] = (struct open_file){ true, writable, next_serial++,
-                                            file, 0, -1 };
-    return o;
+    if (files[slot].used)
+        h.serial = files[slot].serial;
+    return heap_new_byte_array(&vm->heap, &h, sizeof h);
+}
+
+static void take_slot(uint32_t slot, int file, bool writable)
+{
+    if (!files[slot].used)
+        files[slot] = (struct open_file){ true, writable, next_serial++,
+                                          file, 0, -1 };
 }
 
 static bool is_stream(const struct open_file *f)
@@ -136,22 +142,26 @@ static int answer_uint(struct vm *vm, int argc, uint64_t v)
 
 /* --- open and close --- */
 
+/* The handle comes first: whoever gets none and tries again must not find a
+ * new file that is there already. */
 static int open_path(struct vm *vm, int argc, oop name,
                      enum plat_open_mode mode)
 {
     char path[PATH_MAX_BYTES];
+    uint32_t slot = free_slot();
+    oop handle;
     int file;
-    oop o;
 
     if (!file_path(name, path))
         return PRIM_ERR_BAD_ARGUMENT;
+    handle = new_handle(vm, slot);
+    if (!handle)
+        return PRIM_ERR_NO_MEMORY;
     file = plat_file_open(path, mode);
     if (file < 0)
         return file_error(file);
-    o = new_handle(vm, file, mode != PLAT_READ);
-    if (!o)
-        plat_file_close(file);
-    return prim_answer_new(vm, argc, o);
+    take_slot(slot, file, mode != PLAT_READ);
+    return prim_answer(vm, argc, handle);
 }
 
 int prim_file_open(struct vm *vm, int argc)
@@ -190,10 +200,12 @@ int prim_file_stdio_handles(struct vm *vm, int argc)
     oop array = heap_new(&vm->heap, CLS_ARRAY, FMT_ARRAY, 3);
 
     for (int i = 0; array && i < 3; i++) {
-        oop o = new_handle(vm, -1 - i, i > 0);
+        uint32_t slot = stream_slot(-1 - i);
+        oop o = new_handle(vm, slot);
 
         if (!o)
             return PRIM_ERR_NO_MEMORY;
+        take_slot(slot, -1 - i, i > 0);
         heap_store(&vm->heap, array, (uint64_t)i, o);
     }
     return prim_answer_new(vm, argc, array);
@@ -221,7 +233,7 @@ static int load_span(struct vm *vm, struct span *s)
     f = format_of(buffer);
     if (f < FMT_64 || is_code(buffer))
         return PRIM_ERR_BAD_ARGUMENT;
-    s->width = f >= FMT_BYTES ? 1 : f >= FMT_16 ? 2 : f >= FMT_32 ? 4 : 8;
+    s->width = format_width(f);
     size = heap_indexed_size(&vm->heap, buffer);
     start = int_value(vm->sp[1]);
     count = int_value(vm->sp[0]);

@@ -180,14 +180,12 @@ int prim_fa_path_max(struct vm *vm, int argc)
 int prim_fa_same_path(struct vm *vm, int argc)
 {
     oop path = vm->sp[0];
-    oop class = heap_special(&vm->heap, SPL_CLASS_BYTE_ARRAY);
 
     if (!is_bytes(path))
         return PRIM_ERR_BAD_ARGUMENT;
-    return prim_answer_new(
-        vm, argc,
-        heap_new_bytes(&vm->heap, heap_class_hash(&vm->heap, class),
-                       bytes(path), byte_count(path)));
+    return prim_answer_new(vm, argc,
+                           heap_new_byte_array(&vm->heap, bytes(path),
+                                               byte_count(path)));
 }
 
 int prim_fa_version(struct vm *vm, int argc)
@@ -237,9 +235,9 @@ static struct open_dir *dir_of(struct vm *vm, oop o)
 
 static oop new_dir(struct vm *vm, const char *path)
 {
-    oop class = heap_special(&vm->heap, SPL_CLASS_BYTE_ARRAY), o;
     struct dir_handle h;
     unsigned i = 0;
+    oop o;
 
     while (i < MAX_DIRS && dirs[i].used)
         i++;
@@ -247,8 +245,7 @@ static oop new_dir(struct vm *vm, const char *path)
         return 0;
     h.session_and_slot = session_and_slot(vm, i);
     h.serial = next_serial;
-    o = heap_new_bytes(&vm->heap, heap_class_hash(&vm->heap, class), &h,
-                       sizeof h);
+    o = heap_new_byte_array(&vm->heap, &h, sizeof h);
     if (!o)
         return 0;
     dirs[i].used = true;
@@ -262,16 +259,16 @@ static oop new_dir(struct vm *vm, const char *path)
 static int answer_next(struct vm *vm, int argc, struct open_dir *d)
 {
     struct plat_file_info info;
-    oop class = heap_special(&vm->heap, SPL_CLASS_BYTE_ARRAY), entry;
     int r = plat_dir_entry(d->path, d->next, &info);
+    oop entry;
 
     if (r < 0)
         return PRIM_ERR_OPERATION_FAILED;
     if (!r)
         return prim_answer(vm, argc, vm->heap.nil);
     entry = pair(vm,
-                 heap_new_bytes(&vm->heap, heap_class_hash(&vm->heap, class),
-                                info.name, strlen(info.name)),
+                 heap_new_byte_array(&vm->heap, info.name,
+                                     strlen(info.name)),
                  stat_array(vm, &info));
     if (!entry)
         return PRIM_ERR_NO_MEMORY;

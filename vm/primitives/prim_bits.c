@@ -7,13 +7,7 @@
 /* Bytes of an element; 0 for pointer formats and forwarders. */
 static unsigned element_bytes(oop o)
 {
-    unsigned f = format_of(o);
-
-    return f >= FMT_BYTES ? 1
-           : f >= FMT_16  ? 2
-           : f >= FMT_32  ? 4
-           : f >= FMT_64  ? 8
-                          : 0;
+    return format_of(o) >= FMT_64 ? format_width(format_of(o)) : 0;
 }
 
 /* Bytes in use of an object of bits that is no method; false otherwise. */
@@ -26,7 +20,7 @@ static bool plain_bits(oop o, uint64_t *n)
     width = element_bytes(o);
     if (!width)
         return false;
-    *n = slot_count(o) * 8 - (format_of(o) & (8 / width - 1)) * width;
+    *n = slot_count(o) * 8 - format_unused(format_of(o)) * width;
     return true;
 }
 

@@ -198,6 +198,7 @@ static unsigned adopted_format(oop o, oop class)
 {
     unsigned spec = (class_format(class) >> 16) & 31, f = format_of(o);
     uint64_t fixed = class_format(class) & 0xffff, n = slot_count(o), used;
+    unsigned width;
 
     if (format_is_pointers(f)) {
         if (!format_is_pointers(spec) || n < fixed)
@@ -208,22 +209,14 @@ static unsigned adopted_format(oop o, oop class)
     }
     if (format_is_code(f) || format_is_code(spec))
         return format_is_code(f) && format_is_code(spec) ? f : 0;
-    used = n * 8;
-    if (f >= FMT_BYTES)
-        used -= f & 7;
-    else if (f >= FMT_16)
-        used -= 2 * (f & 3);
-    else if (f >= FMT_32)
-        used -= 4 * (f & 1);
+    used = n * 8 - format_unused(f) * format_width(f);
     switch (spec) {
     case FMT_64:
-        return used % 8 ? 0 : FMT_64;
     case FMT_32:
-        return used % 4 ? 0 : FMT_32 + (unsigned)((n * 8 - used) / 4);
     case FMT_16:
-        return used % 2 ? 0 : FMT_16 + (unsigned)((n * 8 - used) / 2);
     case FMT_BYTES:
-        return FMT_BYTES + (unsigned)(n * 8 - used);
+        width = format_width(spec);
+        return used % width ? 0 : spec + (unsigned)((n * 8 - used) / width);
     default:
         return 0;
     }
@@ -291,19 +284,18 @@ int prim_max_identity_hash(struct vm *vm, int argc)
 int prim_byte_size_of_instance(struct vm *vm, int argc)
 {
     oop class = vm->sp[argc], n = argc ? vm->sp[0] : int_oop(0);
-    unsigned spec, shift;
-    uint64_t elements;
+    unsigned spec;
+    uint64_t size;
 
     if (argc > 1 || !is_class(class))
         return PRIM_ERR_BAD_RECEIVER;
     if (!is_int(n) || int_value(n) < 0 || int_value(n) > 1ll << 40)
         return PRIM_ERR_BAD_ARGUMENT;
     spec = (class_format(class) >> 16) & 31;
-    shift = spec >= FMT_BYTES ? 0 : spec >= FMT_16 ? 1 : spec >= FMT_32 ? 2 : 3;
-    elements = ((uint64_t)int_value(n) << shift) + 7;
+    size = (uint64_t)int_value(n) * format_width(spec) + 7;
     return answer_bytes(vm, argc,
                         bytes_for_slots((class_format(class) & 0xffff) +
-                                        elements / 8));
+                                        size / 8));
 }
 
 int prim_byte_size(struct vm *vm, int argc)

@@ -193,7 +193,6 @@ int prim_boot_file(struct vm *vm, int argc)
 {
     char name[64];
     const void *found;
-    oop class, copy;
     size_t n;
 
     if (argc != 1)
@@ -203,12 +202,8 @@ int prim_boot_file(struct vm *vm, int argc)
     found = plat_asset(name, &n);
     if (!found)
         return prim_answer(vm, argc, vm->heap.nil);
-    class = heap_special(&vm->heap, SPL_CLASS_BYTE_ARRAY);
-    copy = heap_new_bytes(&vm->heap, heap_class_hash(&vm->heap, class), found,
-                          n);
-    if (!copy)
-        return PRIM_ERR_NO_MEMORY;
-    return prim_answer(vm, argc, copy);
+    return prim_answer_new(vm, argc,
+                           heap_new_byte_array(&vm->heap, found, n));
 }
 
 enum { FIRMWARE_NAME = 32, FIRMWARE_BYTES = 4096 };
@@ -220,7 +215,6 @@ int prim_firmware_read(struct vm *vm, int argc)
     uint8_t value[FIRMWARE_BYTES];
     uint64_t n = sizeof value;
     const char *why = NULL;
-    oop class;
 
     if (argc != 1)
         return PRIM_ERR_BAD_NUM_ARGS;
@@ -230,10 +224,8 @@ int prim_firmware_read(struct vm *vm, int argc)
         return prim_answer_new(vm, argc, string_or_nil(vm, why));
     if (!n)
         return prim_answer(vm, argc, vm->heap.nil);
-    class = heap_special(&vm->heap, SPL_CLASS_BYTE_ARRAY);
-    return prim_answer_new(
-        vm, argc, heap_new_bytes(&vm->heap, heap_class_hash(&vm->heap, class),
-                                 value, n));
+    return prim_answer_new(vm, argc,
+                           heap_new_byte_array(&vm->heap, value, n));
 }
 
 /* Name and bytes: nil, or in a line why not. */
