@@ -15,7 +15,7 @@
 
 #include "vm/graphics/bitblt_loops.h"
 
-enum { PAGE = 4096, PAGE_WORDS = PAGE / 4, LONGEST = 70, ROUNDS = 300 };
+enum { PAGE = 4096, PAGE_WORDS = PAGE / 4, LONGEST = 70, ROUNDS = 60 };
 enum { ONE = 1 << 14 };
 
 /* Each a page between two that are not there. */
