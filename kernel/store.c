@@ -133,9 +133,9 @@ static bool slot_plausible(const struct slot *s)
            blocks_for(s->size) <= s->blocks;
 }
 
+/* What the headers say; of one that cannot be read, what it said before. */
 static void load_slots(void)
 {
-    memset(slots, 0, sizeof slots);
     for (unsigned i = 0; i < SLOTS; i++) {
         if (read_blocks(FIRST_SLOT + i, 1, block))
             continue;
@@ -185,6 +185,7 @@ int store_mount(struct block_device *d)
     }
     total_blocks = d->sectors / sectors_per_block();
     last_generation = 0;
+    memset(slots, 0, sizeof slots);
     memset(damaged, 0, sizeof damaged);
     memset(unreadable, 0, sizeof unreadable);
     load_slots();

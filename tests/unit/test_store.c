@@ -400,6 +400,22 @@ static void a_save_after_a_fall_back_spares_what_is_good(void **state)
     free(before);
 }
 
+/* What is known of an image is not forgotten, nor its room given away,
+ * because its header cannot be read when another one is saved. */
+static void an_unreadable_header_is_not_forgotten(void **state)
+{
+    const unsigned one[] = { 1 };
+
+    assert_int_equal(save("a", 1, 100000), 0);
+    disk.bad_sector = 8; /* of the first slot's header */
+    assert_int_equal(save("b", 2, 100000), 0);
+    assert_int_equal(version_of("a", one, 1), 1);
+    disk.bad_sector = -1;
+    assert_int_equal(save("c", 3, 100000), 0);
+    assert_int_equal(store_mount(&disk.device), 0);
+    assert_int_equal(version_of("a", one, 1), 1);
+}
+
 static void a_full_disk_keeps_the_old_state(void **state)
 {
     const unsigned one[] = { 1 };
@@ -479,6 +495,7 @@ int main(void)
         TEST(damage_falls_back_to_the_older_slot),
         TEST(an_unreadable_sector_falls_back_too),
         TEST(a_save_after_a_fall_back_spares_what_is_good),
+        TEST(an_unreadable_header_is_not_forgotten),
         TEST(a_full_disk_keeps_the_old_state),
         TEST(every_slot_taken_is_said),
         TEST(failing_writes_are_reported),
