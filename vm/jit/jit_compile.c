@@ -609,11 +609,11 @@ static bool prepare(struct compiler *c, uint32_t start, oop closure)
     }
     c->places = malloc((size + 1) * sizeof *c->places);
     c->labels = malloc((size + 1) * sizeof *c->labels);
-    c->slows_room = 4 * size + 8;
+    c->slows_room = 4 * (size - c->from) + 8;
     c->slows = malloc(c->slows_room * sizeof *c->slows);
     if (!c->places || !c->labels || !c->slows || depth > MAX_DEPTH)
         return false;
-    for (i = 0; i <= size; i++) {
+    for (i = c->from; i <= size; i++) {
         c->places[i] = (struct place){ .depth = -1 };
         c->labels[i] = (struct label)LABEL_INIT;
     }
