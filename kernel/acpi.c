@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "boot/boot_info.h"
+#include "kernel/bytes.h"
 #include "kernel/klog.h"
 #include "kernel/vmm.h"
 
@@ -125,49 +126,46 @@ static void add_core(uint32_t apic_id)
         facts.cores[facts.core_count++] = apic_id;
 }
 
+static void add_io_apic(uint32_t address, uint32_t first_line)
+{
+    unsigned n = facts.io_apic_count;
+
+    if (n == ACPI_IO_APICS)
+        return;
+    facts.io_apic[n].address = address;
+    facts.io_apic[n].first_line = first_line;
+    facts.io_apic_count++;
+}
+
+/* Flags: MPS INTI, ACPI 5.2.12.5. */
+static void add_override(uint8_t isa_line, uint32_t line, unsigned flags)
+{
+    unsigned n = facts.override_count;
+
+    if (n == ACPI_OVERRIDES)
+        return;
+    facts.override[n].isa_line = isa_line;
+    facts.override[n].line = line;
+    facts.override[n].active_low = (flags & 3) == 3;
+    facts.override[n].level = (flags >> 2 & 3) == 3;
+    facts.override_count++;
+}
+
+/* ACPI 5.2.12: type and length come first. */
 static void read_madt_entry(const uint8_t *p)
 {
-    uint32_t word;
-    uint16_t flags;
+    const unsigned n = p[1];
 
-    switch (p[0]) {
-    case MADT_CORE:
-        if (p[1] >= 8)
-            memcpy(&word, p + 4, 4);
-        if (p[1] >= 8 && (word & CORE_ENABLED))
-            add_core(p[3]);
-        break;
-    case MADT_CORE_X2:
-        if (p[1] >= 16)
-            memcpy(&word, p + 8, 4);
-        if (p[1] >= 16 && (word & CORE_ENABLED)) {
-            memcpy(&word, p + 4, 4);
-            add_core(word);
-        }
-        break;
-    case MADT_IO_APIC:
-        if (facts.io_apic_count == ACPI_IO_APICS || p[1] < 12)
-            return;
-        memcpy(&word, p + 4, 4);
-        facts.io_apic[facts.io_apic_count].address = word;
-        memcpy(&word, p + 8, 4);
-        facts.io_apic[facts.io_apic_count++].first_line = word;
-        break;
-    case MADT_OVERRIDE:
-        if (facts.override_count == ACPI_OVERRIDES || p[1] < 10)
-            return;
-        memcpy(&word, p + 4, 4);
-        memcpy(&flags, p + 8, 2);
-        facts.override[facts.override_count].isa_line = p[3];
-        facts.override[facts.override_count].line = word;
-        facts.override[facts.override_count].active_low = (flags & 3) == 3;
-        facts.override[facts.override_count++].level = (flags >> 2 & 3) == 3;
-        break;
-    case MADT_LOCAL_ADDRESS:
-        if (p[1] >= 12)
-            memcpy(&facts.local_apic, p + 4, 8);
-        break;
-    }
+    if (p[0] == MADT_CORE && n >= 8 && (get32(p + 4) & CORE_ENABLED))
+        add_core(p[3]);
+    else if (p[0] == MADT_CORE_X2 && n >= 16 && (get32(p + 8) & CORE_ENABLED))
+        add_core(get32(p + 4));
+    else if (p[0] == MADT_IO_APIC && n >= 12)
+        add_io_apic(get32(p + 4), get32(p + 8));
+    else if (p[0] == MADT_OVERRIDE && n >= 10)
+        add_override(p[3], get32(p + 4), get16(p + 8));
+    else if (p[0] == MADT_LOCAL_ADDRESS && n >= 12)
+        facts.local_apic = get64(p + 4);
 }
 
 static void read_madt(const struct table *t)

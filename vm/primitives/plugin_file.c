@@ -221,14 +221,19 @@ struct span {
 };
 
 /* Operands: handle, buffer, start (from 1), count. */
-static int load_span(struct vm *vm, struct span *s)
+static int load_span(struct vm *vm, int argc, struct open_file **file,
+                     struct span *s)
 {
     oop buffer = vm->sp[2];
     int64_t start, count;
     uint64_t size;
     unsigned f;
 
-    if (!is_pointer(buffer) || !is_int(vm->sp[1]) || !is_int(vm->sp[0]))
+    if (argc != 4)
+        return PRIM_ERR_BAD_NUM_ARGS;
+    *file = file_of(vm, vm->sp[3]);
+    if (!*file || !is_pointer(buffer) || !is_int(vm->sp[1]) ||
+        !is_int(vm->sp[0]))
         return PRIM_ERR_BAD_ARGUMENT;
     f = format_of(buffer);
     if (f < FMT_64 || is_code(buffer))
@@ -283,16 +288,12 @@ int prim_file_read(struct vm *vm, int argc)
     struct open_file *f;
     struct span s;
     int64_t n;
-    int error;
+    int error = load_span(vm, argc, &f, &s);
 
-    if (argc != 4)
-        return PRIM_ERR_BAD_NUM_ARGS;
-    f = file_of(vm, vm->sp[3]);
-    if (!f || (is_stream(f) && f->file != STDIN))
-        return PRIM_ERR_BAD_ARGUMENT;
-    error = load_span(vm, &s);
     if (error)
         return error;
+    if (is_stream(f) && f->file != STDIN)
+        return PRIM_ERR_BAD_ARGUMENT;
     if (is_immutable(vm->sp[2]))
         return PRIM_ERR_NO_MODIFICATION;
     n = is_stream(f) ? read_stdin(f, s.p, s.n)
@@ -308,16 +309,12 @@ int prim_file_write(struct vm *vm, int argc)
     struct open_file *f;
     struct span s;
     int64_t n;
-    int error;
+    int error = load_span(vm, argc, &f, &s);
 
-    if (argc != 4)
-        return PRIM_ERR_BAD_NUM_ARGS;
-    f = file_of(vm, vm->sp[3]);
-    if (!f || !f->writable)
-        return PRIM_ERR_BAD_ARGUMENT;
-    error = load_span(vm, &s);
     if (error)
         return error;
+    if (!f->writable)
+        return PRIM_ERR_BAD_ARGUMENT;
     if (is_stream(f)) {
         plat_write(f->file == STDOUT ? 1 : 2, (const char *)s.p, s.n);
         n = (int64_t)s.n;

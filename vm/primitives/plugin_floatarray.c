@@ -231,32 +231,40 @@ int prim_floats_sum(struct vm *vm, int argc)
     return prim_answer_new(vm, argc, heap_float(&vm->heap, d));
 }
 
-/* A vector without length has no direction: both fail. */
+/* A vector without length has no direction: that fails. */
+static int load_vector(struct vm *vm, int argc, struct floats *f,
+                       double *length)
+{
+    if (argc != 0)
+        return PRIM_ERR_BAD_NUM_ARGS;
+    if (!load(vm->sp[0], f))
+        return PRIM_ERR_BAD_RECEIVER;
+    *length = sqrt(dot(f, f));
+    return *length > 0 ? PRIM_OK : PRIM_ERR_BAD_RECEIVER;
+}
+
 int prim_floats_length(struct vm *vm, int argc)
 {
     struct floats f;
-    double d;
+    double length;
+    int error = load_vector(vm, argc, &f, &length);
 
-    if (argc != 0)
-        return PRIM_ERR_BAD_NUM_ARGS;
-    if (!load(vm->sp[0], &f) || !((d = dot(&f, &f)) > 0))
-        return PRIM_ERR_BAD_RECEIVER;
-    return prim_answer_new(vm, argc, heap_float(&vm->heap, sqrt(d)));
+    if (error)
+        return error;
+    return prim_answer_new(vm, argc, heap_float(&vm->heap, length));
 }
 
 int prim_floats_normalize(struct vm *vm, int argc)
 {
     struct floats f;
-    double d;
+    double length;
+    int error = load_vector(vm, argc, &f, &length);
 
-    if (argc != 0)
-        return PRIM_ERR_BAD_NUM_ARGS;
-    if (!load(vm->sp[0], &f) || !((d = dot(&f, &f)) > 0))
-        return PRIM_ERR_BAD_RECEIVER;
+    if (error)
+        return error;
     if (is_immutable(vm->sp[0]))
         return PRIM_ERR_NO_MODIFICATION;
-    d = sqrt(d);
     for (uint64_t i = 0; i < f.count; i++)
-        f.at[i] = (float)((double)f.at[i] / d);
+        f.at[i] = (float)((double)f.at[i] / length);
     return prim_answer_self(vm, argc);
 }
