@@ -481,6 +481,18 @@ static int choose_alias(struct fat_volume *v, uint32_t dir, const char *name,
     return -ENOSPC;
 }
 
+/* Another cluster of free entries behind the last one. Where that fails it is
+ * not freed: a copy of the table may have the link. */
+static int grow_directory(struct fat_volume *v, uint32_t last)
+{
+    uint32_t cluster;
+    int error = fat_allocate(v, 0, &cluster);
+
+    if (!error)
+        error = fat_zero_cluster(v, cluster);
+    return error ? error : fat_link(v, last, cluster);
+}
+
 /* Finds `n` free entries in a row, growing the directory if need be. */
 static int find_run(struct fat_volume *v, uint32_t dir, unsigned n,
                     struct fat_place *places)
@@ -497,15 +509,8 @@ static int find_run(struct fat_volume *v, uint32_t dir, unsigned n,
         if (found < 0)
             return found;
         if (found == 0) {
-            uint32_t cluster;
-
-            if (w.index >= DIR_MAX)
-                return -ENOSPC;
-            error = fat_allocate(v, 0, &cluster);
-            if (!error)
-                error = fat_zero_cluster(v, cluster);
-            if (!error)
-                error = fat_link(v, w.cluster, cluster);
+            error = w.index < DIR_MAX ? grow_directory(v, w.cluster)
+                                      : -ENOSPC;
             if (error)
                 return error;
             continue;
