@@ -21,7 +21,7 @@
 
 enum { ASYNC_HEAD = 0, SLOW_HEAD = 1, FAST_HEAD = 2, HEAD_BYTES = 128 };
 enum { FRAMES = 1024, SLOW_FRAMES = 8 };
-enum { PACKET_MOST = 512, PROMPT_USECS = 250 };
+enum { PACKET_MOST = 512 };
 enum { LINK_END = 1, LINK_QH = 2 };
 enum { /* token of a TD */
     TOKEN_ACTIVE = 1 << 7, TOKEN_HALTED = 1 << 6, TOKEN_BUFFER = 1 << 5,
@@ -311,16 +311,6 @@ static void wake(struct ehci *x)
     x->operational[EHCI_INTR] = STS_INTERRUPTS;
 }
 
-/* The interrupt waits for the next microframe or two, the TDs tell it before
- * that. */
-static void look_closely(struct transfer *t)
-{
-    uint64_t until = clock_usecs() + PROMPT_USECS;
-
-    while (!transfer_over(t) && clock_usecs() < until)
-        clock_delay(1);
-}
-
 /* Waits for the end. After an error the queue is empty, its toggle kept for
  * whoever clears the halt. */
 static int finish(struct usb_device *d, struct ehci_pipe *p, uint64_t usecs)
@@ -330,8 +320,11 @@ static int finish(struct usb_device *d, struct ehci_pipe *p, uint64_t usecs)
     int result;
 
     wake(x);
-    look_closely(&t);
-    irq_wait(transfer_over, &t, usecs);
+    /* The interrupt waits for the next microframe or two, the TDs tell it
+     * before that. No pauses meanwhile: where the processor is emulated,
+     * each takes the lock that the controller works under. */
+    if (!irq_watch(transfer_over, &t))
+        irq_wait(transfer_over, &t, usecs);
     if (x->dead)
         return -ENODEV;
     result = progress(p);
