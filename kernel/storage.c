@@ -68,13 +68,25 @@ bool storage_files_beside_store(void)
            files_device && files_device->parent == store->parent;
 }
 
+/* Two sticks of ours look alike: which one counts is said. */
+static void tell_other_stores(void)
+{
+    struct block_device *d;
+
+    for (unsigned i = 0; (d = block_device(i)) != NULL; i++)
+        if (d != store_device() && partition_kind(d) == PARTITION_STORE)
+            klog("store: another on %s, not in use\n", d->name);
+}
+
 static void mount_all(void)
 {
-    if (store_init() == 0)
+    if (store_init() == 0) {
         klog("store: on %s, %llu MB\n", store_device()->name,
              megabytes(store_device()));
-    else
+        tell_other_stores();
+    } else {
         klog("store: none on any disk\n");
+    }
     if (!fs_mounted())
         mount_files();
 }

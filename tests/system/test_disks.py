@@ -246,6 +246,17 @@ def test_quit_asks_only_when_something_is_unsaved(tmp_path):
         assert m.ask("Object includesSelector: #quitTest") == "false"
 
 
+def test_of_two_stores_the_log_says_which_is_in_use(tmp_path):
+    disk = disk_copy("blank-disk.img", tmp_path / "disk.img")
+    twin = disk_copy("blank-disk.img", tmp_path / "twin.img")
+    with desktop(pvh(built("aerostat.image")) + virtio(disk) + [
+            "-drive", "if=none,id=t,format=raw,file=%s" % twin,
+            "-device", "nvme,serial=t,drive=t"], "two-stores") as m:
+        assert "store: on virtio0p2" in m.text()
+        assert "store: another on nvme0n1p2, not in use" in m.text()
+        assert "another on virtio0" not in m.text()
+
+
 # -- several images --
 
 def test_save_as_makes_another_image_and_one_can_be_chosen(tmp_path):
