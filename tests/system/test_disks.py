@@ -47,6 +47,14 @@ def saved(m, within=60):
     return found.group(1).decode()
 
 
+def asks_nothing(m):
+    """A start that has something to ask does so by an alarm."""
+    m.expect("desktop: ")
+    m.until("(World instVarNamed: 'alarms') isEmpty", "true")
+    m.rests()
+    assert m.ask("World dialog") == "nil"
+
+
 # -- a machine without a store --
 
 @pytest.mark.parametrize("medium", ["cd", "ram"])
@@ -240,9 +248,7 @@ def test_quit_asks_only_when_something_is_unsaved(tmp_path):
         assert m.wait() == PASS_STATUS
     with desktop(args, "quit-unsaved") as m:
         # Given up knowingly: nobody is asked about it again.
-        m.until("World isNil", "false")
-        time.sleep(1)
-        assert m.ask("World dialog") == "nil"
+        asks_nothing(m)
         assert m.ask("Object includesSelector: #quitTest") == "false"
 
 
@@ -366,8 +372,7 @@ def test_accepted_changes_survive_a_crash_and_are_offered(tmp_path):
         open_from_world_menu(m, "save")
         saved(m)
     with desktop(args, "crash-settled") as m:
-        time.sleep(1)
-        assert m.ask("World dialog") == "nil"
+        asks_nothing(m)
         assert m.ask("Kept new lost") == "'here!'"
 
 
