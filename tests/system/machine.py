@@ -351,7 +351,7 @@ class Stub:
 
 def pvh(image, *words, kernel=None, stays=False):
     """QEMU arguments that start the kernel directly with an image in RAM.
-    With `stays` a machine that refuses to start halts, to be looked at."""
+    With `stays` one that refuses or stops waits for a key, to be looked at."""
     args = ["-kernel", kernel or os.path.join(BUILD, "kernel.elf"),
             "-append", ("" if stays else "exit=isa ") +
             ("image.args=" + " ".join(words) if words else "")]
