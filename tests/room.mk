@@ -201,6 +201,7 @@ $(BUILD)/bench/blits: tests/bench/blits.c tests/unit/plat_stub.c $(BENCH_VM)
 	$(call say,BENCH,blits)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(VM_CFLAGS) -o $@ $^ $(PIXMAN) -lcmocka -lm
+LANDCHECK += $(if $(PIXMAN),$(BUILD)/bench/blits)
 
 # BENCH='Richards Json boot' chooses rows, ROUNDS=5 how often.
 BENCH_NEEDS := $(BUILD)/aerostat $(IMAGE) $(BUILD)/kernel.elf \

@@ -33,7 +33,7 @@ static pixman_image_t *p_dest, *p_source, *p_opaque, *p_cover, *p_colour;
 
 /* --- pictures --- */
 
-static oop words(uint64_t n)
+static oop new_words(uint64_t n)
 {
     return heap_new_old(h, TINY_WORDS, FMT_32 + (n & 1), (n + 1) / 2);
 }
@@ -48,7 +48,7 @@ static oop new_form(int depth)
     oop f = heap_new_old(h, CLS_ARRAY, FMT_ARRAY, 5);
 
     heap_store(h, f, FORM_BITS,
-               words((uint64_t)(size.w * depth + 31) / 32 *
+               new_words((uint64_t)(size.w * depth + 31) / 32 *
                      (uint64_t)size.h));
     slots(f)[FORM_WIDTH] = int_oop(size.w);
     slots(f)[FORM_HEIGHT] = int_oop(size.h);
@@ -134,9 +134,9 @@ static void make_pictures(void)
     p_source = like(source, PIXMAN_a8r8g8b8);
     p_opaque = like(opaque, PIXMAN_a8r8g8b8);
     p_colour = solid(TEXT_COLOUR);
-    halftone = words(1);
+    halftone = new_words(1);
     *(uint32_t *)bytes(halftone) = FILL_COLOUR;
-    map = words(256);
+    map = new_words(256);
     for (uint32_t i = 0; i < 256; i++)
         ((uint32_t *)bytes(map))[i] = premultiplied(TEXT_COLOUR, i);
 }
