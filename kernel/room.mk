@@ -62,6 +62,8 @@ $(M)/include/stb:
 	@mkdir -p $(@D)
 	$(Q)ln -sfn /usr/include/stb $@
 
+$(addprefix $(M)/,$(SWITCH_OBJ)): METAL_VM_CFLAGS += -O3
+
 $(M)/vm/%.o: vm/%.c $(NEWLIB)/.built | $(M)/include/stb
 	$(call say,CC,"$< (metal)")
 	@mkdir -p $(@D)

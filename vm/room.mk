@@ -38,6 +38,10 @@ $(BUILD)/hosted/vm/%.o: vm/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(VM_CFLAGS) -c -o $@ $<
 
+# A switch of processes runs through many small functions, in these two.
+SWITCH_OBJ := vm/process.o vm/primitives/prim_process.o
+$(addprefix $(BUILD)/hosted/,$(SWITCH_OBJ)): VM_CFLAGS += -O3
+
 $(BUILD)/asan/vm/%.o: vm/%.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
