@@ -9,7 +9,7 @@
 #include "vm/jit/jit.h"
 #include "vm/platform.h"
 
-enum { QUIET_USECS = 5000 };
+enum { QUIET_USECS = 5000 }; /* ample for finding out who was preempted */
 
 static struct vm *the_vm; /* for interrupts, which know no vm */
 

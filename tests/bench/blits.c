@@ -49,7 +49,7 @@ static oop new_form(int depth)
 
     heap_store(h, f, FORM_BITS,
                new_words((uint64_t)(size.w * depth + 31) / 32 *
-                     (uint64_t)size.h));
+                         (uint64_t)size.h));
     slots(f)[FORM_WIDTH] = int_oop(size.w);
     slots(f)[FORM_HEIGHT] = int_oop(size.h);
     slots(f)[FORM_DEPTH] = int_oop(depth);

@@ -105,6 +105,7 @@ static bool load_fixed_part(struct vm *vm, struct colour_map *m, oop shifts,
                             oop masks)
 {
     static const uint32_t plain[4] = { 0xff0000, 0xff00, 0xff, 0xff000000 };
+
     if (shifts == vm->heap.nil || masks == vm->heap.nil)
         return true;
     if (!is_words(shifts) || !is_words(masks) || word_count(shifts) != 4 ||
