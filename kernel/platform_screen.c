@@ -26,8 +26,15 @@ void plat_display_info(struct plat_display *d)
 
     d->width = s ? s->width : NO_SCREEN_WIDTH;
     d->height = s ? s->height : NO_SCREEN_HEIGHT;
-    d->scale_percent = modes_scale(s ? &s->edid : NULL,
-                                   (struct mode){ d->width, d->height });
+}
+
+uint32_t plat_display_scale(void)
+{
+    struct display *s = display_primary();
+    struct plat_display d;
+
+    plat_display_info(&d);
+    return modes_scale(s ? &s->edid : NULL, (struct mode){ d.width, d.height });
 }
 
 bool plat_display_mode(unsigned index, uint32_t *width, uint32_t *height)

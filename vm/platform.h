@@ -137,11 +137,13 @@ int plat_firmware_set(const char *name, const void *bytes, uint64_t n,
 
 struct plat_display {
     uint32_t width, height; /* pixels of the screen or window */
-    uint32_t scale_percent; /* a fitting UI scale, 100 to 300 */
 };
 
 void plat_display_info(struct plat_display *d);
-/* Asks for a window of that size (hosted); a no-op where the size is given. */
+/* The UI scale that fits the screen, in percent: 100 to 300. */
+uint32_t plat_display_scale(void);
+/* Asks for a window of that size (hosted), or as much of it as the screen has
+ * room for; a no-op where the size is given. */
 void plat_display_want(uint32_t width, uint32_t height);
 /* Size `index` that the screen can be set to, the smallest first; false past
  * the end, and where the size is a window's. */

@@ -33,6 +33,27 @@ def test_a_click_before_any_motion_arrives_where_the_pointer_is(image):
         assert right - left < before[0] // 2
 
 
+@pytest.mark.parametrize("dpi, size, expected", [
+    (96, (1920, 1200), (1024, 768)),
+    (192, (3840, 2160), (2048, 1536)),
+    (192, (1920, 1200), (1920, 1200)),
+])
+def test_the_first_window_is_as_large_as_its_scale(image, dpi, size, expected):
+    with Window(image, size=size, dpi=dpi) as w:
+        until(lambda: any(w.picture()[2][:30]), "no desktop")
+        assert w.picture("window-%d-%d" % (dpi, size[0]))[:2] == expected
+        w.key("alt+w")
+        w.click(expected[0] // 2, 100)
+        w.key("Down", "Right", "Return")
+        w.type("'scale' asFileReference contents: "
+               "Theme scalePercent printString")
+        w.key("alt+d")
+        scale = os.path.join(w.directory, "scale")
+        until(lambda: os.path.exists(scale), "nothing written")
+        with open(scale) as f:
+            assert f.read() == str(dpi * 100 // 96)
+
+
 def changed(one, two):
     """Left, top, right, bottom of where they differ above the task bar."""
     width, height, _ = one

@@ -24,20 +24,23 @@ class Window:
     """One run of the VM. Use it in a `with`; leaving it kills both."""
 
     def __init__(self, image, *words, size=(1100, 800), options=(),
-                 pointer=None):
+                 pointer=None, dpi=96):
         self.directory = os.path.dirname(os.path.abspath(image))
         self.ppm = os.path.join(self.directory, "screen.ppm")
         read, write = os.pipe()
         self.display = subprocess.Popen(
             ["Xvfb", "-displayfd", str(write), "-screen", "0",
-             "%dx%dx24" % size, "-noreset", "-nolisten", "tcp"],
+             "%dx%dx24" % size, "-dpi", str(dpi), "-noreset",
+             "-nolisten", "tcp"],
             pass_fds=[write], stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL)
         os.close(write)
         with os.fdopen(read) as f:
             number = f.readline().strip()
+        # Xvfb tells its resolution in the old way only.
         self.environment = dict(os.environ, DISPLAY=":" + number,
-                                SDL_VIDEODRIVER="x11")
+                                SDL_VIDEODRIVER="x11",
+                                SDL_VIDEO_X11_XRANDR="0")
         if pointer:
             self.x("mousemove", *pointer)
         self.log = open(os.path.join(self.directory, "vm.log"), "w+")

@@ -185,8 +185,8 @@ void plat_display_info(struct plat_display *d)
 {
     d->width = 640;
     d->height = 480;
-    d->scale_percent = 100;
 }
+uint32_t plat_display_scale(void) { return 100; }
 void plat_display_want(uint32_t width, uint32_t height) {}
 bool plat_display_mode(unsigned index, uint32_t *width, uint32_t *height)
 {

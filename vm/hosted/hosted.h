@@ -60,7 +60,7 @@ bool events_wanted(void);
 /* Posts the next one, if its time has come. */
 void events_poll(void);
 
-/* --- window_sdl.c: called only when there is a window --- */
+/* --- window_sdl.c: most of it is called only when there is a window --- */
 
 /* Opens it, at the screen's size. False: there is no display to open it on. */
 bool window_open(void);
@@ -73,6 +73,9 @@ void window_poll(void);
 /* Sleeps up to `usecs`, or until an event is there. */
 void window_wait(uint64_t usecs);
 void window_cursor(const uint32_t *argb, int w, int h, int hot_x, int hot_y);
+/* The UI scale for the display that it is on, or will be. */
 uint32_t window_scale_percent(void);
+/* No larger than its display, if that was asked for already. */
+void window_limit(uint32_t *width, uint32_t *height);
 const char *window_clipboard_get(size_t *n);
 void window_clipboard_set(const char *utf8, size_t n);

@@ -68,7 +68,11 @@ void plat_display_info(struct plat_display *d)
     ensure_screen();
     d->width = screen.width;
     d->height = screen.height;
-    d->scale_percent = headless ? 100 : window_scale_percent();
+}
+
+uint32_t plat_display_scale(void)
+{
+    return headless ? 100 : window_scale_percent();
 }
 
 void plat_display_want(uint32_t width, uint32_t height)
@@ -76,6 +80,7 @@ void plat_display_want(uint32_t width, uint32_t height)
     if (size_is_fixed || width < 64 || height < 64 || width > 16384 ||
         height > 16384)
         return;
+    window_limit(&width, &height);
     screen_resize(width, height);
     if (window_is_open())
         window_resize(width, height);

@@ -26,11 +26,16 @@ static int modifiers;
 
 /* --- life --- */
 
-bool window_open(void)
+static bool have_video(void)
 {
     SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
     SDL_SetHint(SDL_HINT_VIDEO_ALLOW_SCREENSAVER, "1");
-    if (SDL_Init(SDL_INIT_VIDEO)) {
+    return SDL_WasInit(SDL_INIT_VIDEO) || !SDL_Init(SDL_INIT_VIDEO);
+}
+
+bool window_open(void)
+{
+    if (!have_video()) {
         fprintf(stderr, "aerostat: no display: %s\n", SDL_GetError());
         return false;
     }
@@ -55,16 +60,34 @@ void window_resize(uint32_t width, uint32_t height)
     SDL_SetWindowSize(window, (int)width, (int)height);
 }
 
+/* The first one as long as there is no window. */
+static int display_index(void)
+{
+    return window ? SDL_GetWindowDisplayIndex(window) : 0;
+}
+
 uint32_t window_scale_percent(void)
 {
     float dpi;
     int percent;
 
-    if (!window || SDL_GetDisplayDPI(SDL_GetWindowDisplayIndex(window), NULL,
-                                     &dpi, NULL))
+    if (!have_video() || SDL_GetDisplayDPI(display_index(), NULL, &dpi, NULL))
         return 100;
     percent = (int)(dpi / 96 * 4 + 0.25f) * 25;
     return percent < 100 ? 100 : percent > 300 ? 300 : (uint32_t)percent;
+}
+
+void window_limit(uint32_t *width, uint32_t *height)
+{
+    SDL_Rect room;
+
+    if (!SDL_WasInit(SDL_INIT_VIDEO) ||
+        SDL_GetDisplayUsableBounds(display_index(), &room))
+        return;
+    if (*width > (uint32_t)room.w)
+        *width = (uint32_t)room.w;
+    if (*height > (uint32_t)room.h)
+        *height = (uint32_t)room.h;
 }
 
 /* --- picture and pointer --- */

@@ -134,11 +134,8 @@ int prim_screen_depth(struct vm *vm, int argc)
 
 int prim_screen_scale_factor(struct vm *vm, int argc)
 {
-    struct plat_display d;
-
-    plat_display_info(&d);
     return prim_answer_new(vm, argc,
-                           heap_float(&vm->heap, d.scale_percent / 100.0));
+                           heap_float(&vm->heap, plat_display_scale() / 100.0));
 }
 
 /* --- cursor --- */
