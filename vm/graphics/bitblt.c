@@ -21,9 +21,9 @@ static size_t row_buffer_words;
 
 static size_t dest_words(const struct blt *b)
 {
-    unsigned per_word = 32 / b->dest.depth;
-    unsigned first = (unsigned)b->dx / per_word;
-    unsigned last = (unsigned)(b->dx + b->w - 1) / per_word;
+    unsigned shift = b->dest.word_shift; /* small blits feel a division */
+    unsigned first = (unsigned)b->dx >> shift;
+    unsigned last = (unsigned)(b->dx + b->w - 1) >> shift;
 
     return last - first + 1;
 }
@@ -54,13 +54,11 @@ static bool needs_mapping(const struct blt *b)
 /* Same pixels, perhaps at other places in their words. */
 static const uint32_t *align_row(const struct blt *b, int y, uint32_t *row)
 {
-    unsigned per_word = 32 / b->dest.depth;
     const uint32_t *from = form_row(&b->source, y);
-    int64_t first = b->sx / (int)per_word;
-    int64_t last = (b->sx + b->w - 1) / (int)per_word;
-    int64_t bit = ((int64_t)(b->sx % (int)per_word) -
-                   (int64_t)(b->dx % (int)per_word)) *
-                  b->dest.depth;
+    int64_t first = b->sx >> b->source.word_shift;
+    int64_t last = (b->sx + b->w - 1) >> b->source.word_shift;
+    int64_t bit = (int64_t)form_bit(&b->source, b->sx) -
+                  (int64_t)form_bit(&b->dest, b->dx);
     unsigned shift = (unsigned)bit & 31;
     int64_t i = first + (bit >> 5);
     size_t n = dest_words(b);
@@ -101,8 +99,7 @@ static void map_words(const struct blt *b, int y, uint32_t *row)
 static void map_pixels(const struct blt *b, int y, uint32_t *row)
 {
     uint32_t mask = form_mask(b->dest.depth);
-    unsigned per_word = 32 / b->dest.depth;
-    int start = b->dx - b->dx % (int)per_word;
+    unsigned shift = b->dest.word_shift, first = (unsigned)b->dx >> shift;
 
     memset(row, 0, dest_words(b) * sizeof *row);
     for (int i = 0; i < b->w; i++) {
@@ -110,8 +107,8 @@ static void map_pixels(const struct blt *b, int y, uint32_t *row)
                                       form_pixel(&b->source, b->sx + i, y));
         int x = b->dx + i;
 
-        row[(unsigned)(x - start) / per_word] |= (p & mask)
-                                                 << form_shift(&b->dest, x);
+        row[((unsigned)x >> shift) - first] |= (p & mask)
+                                               << form_shift(&b->dest, x);
     }
 }
 
@@ -174,14 +171,14 @@ static void merge_run(struct blt *b, uint32_t *to, const uint32_t *s,
 /* Pixels of the word from x on, and up to x, in a row. */
 static uint32_t mask_from(const struct form *f, int x)
 {
-    unsigned skip = (unsigned)x % (32 / f->depth) * f->depth;
+    unsigned skip = form_bit(f, x);
 
     return f->msb_first ? 0xffffffffu >> skip : 0xffffffffu << skip;
 }
 
 static uint32_t mask_up_to(const struct form *f, int x)
 {
-    unsigned keep = ((unsigned)x % (32 / f->depth) + 1) * f->depth;
+    unsigned keep = form_bit(f, x) + f->depth;
 
     return f->msb_first ? 0xffffffffu << (32 - keep)
                         : 0xffffffffu >> (32 - keep);

@@ -28,9 +28,14 @@ bool form_load(struct form *f, oop o);
 /* Squeak's palette: the colour of an 8-bit pixel, XRGB with alpha 0. */
 uint32_t form_indexed_colour(unsigned pixel);
 
+/* Bits of its word before pixel x, counted from the left. */
+static inline unsigned form_bit(const struct form *f, int x)
+{
+    return ((unsigned)x & ((1u << f->word_shift) - 1)) * f->depth;
+}
 static inline unsigned form_shift(const struct form *f, int x)
 {
-    unsigned in_word = ((unsigned)x & ((1u << f->word_shift) - 1)) * f->depth;
+    unsigned in_word = form_bit(f, x);
 
     return f->msb_first ? 32 - f->depth - in_word : in_word;
 }

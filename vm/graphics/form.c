@@ -25,7 +25,7 @@ static bool load_depth(struct form *f, oop o)
     if (d < 1 || d > 32 || (d & (d - 1)))
         return false;
     f->depth = (unsigned)d;
-    f->word_shift = (unsigned)__builtin_ctz(32 / f->depth);
+    f->word_shift = 5 - (unsigned)__builtin_ctz(f->depth);
     return true;
 }
 
