@@ -170,7 +170,7 @@ static bool trace_for(struct heap *h, uint64_t usecs)
 {
     uint64_t end = plat_usecs() + usecs;
     struct cycle *c = &h->private_->cycle;
-    uint64_t quantum = usecs ? c->quantum : c->quantum / 16 + 1;
+    uint64_t quantum = usecs ? c->quantum : c->quantum / 64 + 1;
 
     do {
         if (mark_trace(h, quantum))
