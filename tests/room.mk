@@ -142,9 +142,7 @@ lint: $(BUILD)/aerostat ## check the doors of the house
 	@tests/lint.py
 
 # Ways to run an image. Thresholds of 0 compile all that is called, at once.
-# Leaving optimised code all the time is slow: only some packages are tested so.
-MODES := interpreted baseline both both-at-once both-after-one
-DEOPT_PACKAGES := Kernel Collections Streams Graphics Morphic
+MODES := interpreted baseline both both-at-once both-after-one deopt
 OPTIONS_interpreted := --jit=off
 OPTIONS_baseline := --jit=1 --jit-threshold=0
 OPTIONS_both :=
@@ -152,23 +150,26 @@ OPTIONS_both-at-once := --jit-threshold=0 --jit-threshold2=0
 OPTIONS_both-after-one := --jit-threshold=1 --jit-threshold2=1
 OPTIONS_deopt := $(OPTIONS_both-at-once) --jit-stress=deopt
 STRESS := --stress-gc --check-heap
+# Image tests write beside where they run: these do it in a folder of theirs.
+STRESSED = "image tests, gc stress: $(1)=mkdir -p $(BUILD)/stress/$(1) && \
+  cp $(BUILD)/aerostat $(IMAGE) $(BUILD)/stress/$(1) && \
+  cd $(BUILD)/stress/$(1) && timeout 1800 ./aerostat --headless \
+  $(OPTIONS_$(1)) --stress-gc $(notdir $(IMAGE)) test"
 LANG := $(IMAGE) langtest tests/lang/*.st
 DIFFER := $(PYTHON) tests/fuzz/jit_differ.py $(BUILD)/aerostat $(IMAGE)
 
-# Image tests share files, so that they are all in one lane (tests/run.py).
+# The lanes are about as long as one another.
 IMAGE_LANE = $(foreach m,$(MODES), \
   "image tests: $(m)=$(HOSTED) $(OPTIONS_$(m)) $(IMAGE) test" \
-  "language files: $(m)=$(HOSTED) $(OPTIONS_$(m)) $(LANG)") \
-  $(foreach p,$(DEOPT_PACKAGES), \
-  "$(p): deopt=$(HOSTED) $(OPTIONS_deopt) $(IMAGE) test $(p)-Tests") \
-  "language files: deopt=$(HOSTED) $(OPTIONS_deopt) $(LANG)"
+  "language files: $(m)=$(HOSTED) $(OPTIONS_$(m)) $(LANG)")
 UNIT_LANE = "lint=tests/lint.py" $(UNIT_SUITES) $(FUZZ_SUITES)
 STRESS_LANE = \
   "compiled as interpreted=timeout 900 $(DIFFER) 1 12" \
   $(foreach m,interpreted both-at-once, \
     "language files, asan: $(m)=$(ASAN) $(OPTIONS_$(m)) $(LANG)") \
   $(foreach m,interpreted baseline both-at-once, \
-    "language files, gc stress: $(m)=$(ASAN) $(OPTIONS_$(m)) $(STRESS) $(LANG)")
+    "language files, gc stress: $(m)=$(ASAN) $(OPTIONS_$(m)) $(STRESS) $(LANG)") \
+  $(call STRESSED,both-at-once)
 SYSTEM_SUITES = \
   "hosted and machine=$(PYTHON) -m pytest -n 2 -q -rsf -p no:cacheprovider tests/system"
 
@@ -177,7 +178,7 @@ FAST_NEEDS = $(BUILD)/aerostat $(IMAGE) $(UNIT:%=$(T)/%) \
 SLOW_NEEDS = $(BUILD)/asan/aerostat $(BUILD)/kernel.elf $(BUILD)/aerostat.iso \
   $(BUILD)/aerostat-stick.img $(BUILD)/blank-disk.img
 
-test-fast: deps ## the proof without QEMU and sanitizers, about a minute
+test-fast: deps ## the proof without QEMU and sanitizers, some minutes
 	@$(MAKE) --no-print-directory test-fast-run
 test: deps ## the whole proof; closes with `N passed, M failed`
 	@$(MAKE) --no-print-directory test-run
@@ -189,7 +190,8 @@ test-matrix-run: $(SLOW_NEEDS)
 test-fast-run: $(FAST_NEEDS)
 	@tests/run.py $(IMAGE_LANE) -- $(UNIT_LANE) --
 test-run: $(FAST_NEEDS) $(SLOW_NEEDS)
-	@tests/run.py $(IMAGE_LANE) -- $(UNIT_LANE) $(STRESS_LANE) -- $(SYSTEM_SUITES)
+	@tests/run.py $(IMAGE_LANE) $(call STRESSED,interpreted) -- \
+	  $(UNIT_LANE) $(STRESS_LANE) -- $(SYSTEM_SUITES)
 
 .PHONY: unit lint test test-fast test-run test-fast-run test-matrix \
   test-matrix-run
