@@ -11,8 +11,9 @@
  *
  * Tenuring: when the survivors are many or fill most of their space, those
  * copied first last time go old in the next scavenge; when hardly any of the
- * earlier survivors died a few times in a row, all of them do: copying them
- * on and on gains nothing. So does what finds no room.
+ * earlier survivors died a few times in a row, all of them do, and from then
+ * on each time until many die: copying them on and on gains nothing, and to
+ * tenure what has piled up at once takes long. So does what finds no room.
  */
 #include "vm/memory/heap_private.h"
 
@@ -427,8 +428,8 @@ static void swap_survivors(struct heap *h)
     if (many > MANY_SURVIVORS)
         many = MANY_SURVIVORS;
     p->tenure_bytes = in_vain ? used : used > many ? used / 2 : 0;
-    if (in_vain)
-        p->idle_copies = 0;
+    if (in_vain) /* and so again next time, unless many die till then */
+        p->idle_copies = IDLE_COPIES - 1;
 }
 
 void heap_scavenge(struct heap *h)
