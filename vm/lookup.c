@@ -253,6 +253,8 @@ static oop find_in_chain(struct vm *vm, oop selector, oop class, oop *no_dict)
     int depth;
 
     *no_dict = nil;
+    if (selector == nil) /* perform: nil; it marks what is empty */
+        return 0;
     for (depth = 0; class != nil && depth < 10000; depth++) {
         dict = heap_follow(slot(class, CLASS_METHOD_DICT));
         if (!is_method_dictionary(dict)) {
@@ -373,7 +375,24 @@ static void reify_message(struct vm *vm, oop *selector, oop *class, int argc)
     *--vm->sp = message;
 }
 
-/* A dictionary held something that is no method: it runs the message. */
+static struct cache_entry *not_understood(struct vm *vm, oop selector,
+                                          oop class, int *argc)
+{
+    struct heap *h = &vm->heap;
+    oop dnu = heap_special(h, SPL_SEL_DOES_NOT_UNDERSTAND);
+
+    if (selector == dnu)
+        plat_panic("doesNotUnderstand: is not understood");
+    reify_message(vm, &selector, &class, *argc);
+    *argc = 1;
+    if (class == h->nil)
+        class = heap_class_of(h, vm->sp[1]);
+    return vm_find_method(vm, heap_special(h, SPL_SEL_DOES_NOT_UNDERSTAND),
+                          class, argc);
+}
+
+/* A dictionary held something that is no method: it runs the message, if it
+ * can. */
 static struct cache_entry *run_object(struct vm *vm, oop selector, oop object,
                                       int *argc)
 {
@@ -406,7 +425,8 @@ static struct cache_entry *run_object(struct vm *vm, oop selector, oop object,
     e = lookup_any(vm, heap_special(h, SPL_SEL_RUN_WITH_IN), class,
                    heap_class_index(object), &no_dict);
     if (!e || !is_code(e->method))
-        plat_panic("run:with:in: is not understood");
+        return not_understood(vm, heap_special(h, SPL_SEL_RUN_WITH_IN), class,
+                              argc);
     return e;
 }
 
@@ -414,7 +434,7 @@ struct cache_entry *vm_find_method(struct vm *vm, oop selector, oop class,
                                    int *argc)
 {
     struct heap *h = &vm->heap;
-    oop no_dict, dnu = heap_special(h, SPL_SEL_DOES_NOT_UNDERSTAND);
+    oop no_dict;
     struct cache_entry *e;
 
     if (is_forwarder(vm->sp[*argc])) {
@@ -437,14 +457,7 @@ struct cache_entry *vm_find_method(struct vm *vm, oop selector, oop class,
         return vm_find_method(vm, heap_special(h, SPL_SEL_CANNOT_INTERPRET),
                               class, argc);
     }
-    if (selector == dnu)
-        plat_panic("doesNotUnderstand: is not understood");
-    reify_message(vm, &selector, &class, *argc);
-    *argc = 1;
-    if (class == h->nil)
-        class = heap_class_of(h, vm->sp[1]);
-    return vm_find_method(vm, heap_special(h, SPL_SEL_DOES_NOT_UNDERSTAND),
-                          class, argc);
+    return not_understood(vm, selector, class, argc);
 }
 
 /* --- running primitives the slow way --- */
