@@ -22,6 +22,8 @@ struct screen {
 
 /* Starts what makes the VM reach safepoints: before it runs. */
 void clock_start(void);
+/* Memory for what the VM is going to need of malloc: first of all. */
+void prepare_malloc(void);
 
 /* --- disks_linux.c --- */
 

@@ -161,6 +161,7 @@ int main(int argc, char **argv)
     options.argv = rest;
     while (rest[options.argc])
         options.argc++;
+    prepare_malloc();
     vm = vm_create(&options, &why);
     if (!vm) {
         fprintf(stderr, "aerostat: %s: %s\n", options.image_name, why);

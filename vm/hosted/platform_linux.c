@@ -10,6 +10,7 @@
 #include "vm/vm.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -27,8 +28,10 @@ enum { END_OF_INPUT = 4 };
 /* So much of the heap is in large pages: a program that runs for milliseconds
  * would spend many of them on touching new space page by page. What it grows
  * by later is not, since getting a large page takes milliseconds, too. */
-enum { LARGE_PAGED = 64 << 20, LARGE_PAGE = 2 << 20 };
-enum { FIRST_CODE = 256 << 10 }; /* what a program has in its first second */
+enum { LARGE_PAGED = 64 << 20, LARGE_PAGE = 2 << 20,
+       SMALL_PAGE = 4096 };
+/* What a program has in its first second; what it and the VM get of malloc. */
+enum { FIRST_CODE = 256 << 10, FIRST_MALLOCED = 3 << 20 };
 
 /* Of memory, for a thread. */
 struct range {
@@ -266,7 +269,8 @@ static void *get_pages(void *data)
     free(data);
     for (; r.bytes; r.at += n, r.bytes -= n) {
         n = r.bytes < LARGE_PAGE ? r.bytes : LARGE_PAGE;
-        madvise(r.at, n, MADV_POPULATE_WRITE);
+        if (madvise(r.at, n, MADV_POPULATE_WRITE))
+            madvise(r.at, n, MADV_POPULATE_READ);
     }
     return NULL;
 }
@@ -287,6 +291,21 @@ void plat_prepare(void *p, uint64_t bytes)
     else
         free(r);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* The compilers' memory comes from malloc, which is to keep what is freed. */
+void prepare_malloc(void)
+{
+    char *p, *from;
+
+    mallopt(M_MMAP_THRESHOLD, 2 * FIRST_MALLOCED);
+    mallopt(M_TRIM_THRESHOLD, 4 * FIRST_MALLOCED);
+    p = malloc(FIRST_MALLOCED);
+    if (!p)
+        return;
+    from = p + (-(uintptr_t)p & (SMALL_PAGE - 1));
+    plat_prepare(from, (uint64_t)(p + FIRST_MALLOCED - from));
+    free(p);
 }
 
 void plat_decommit(void *p, uint64_t bytes)
@@ -310,9 +329,11 @@ int plat_code_zone(uint64_t bytes, void **write, void **exec)
     *write = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, f, 0);
     *exec = mmap(NULL, bytes, PROT_READ | PROT_EXEC, MAP_SHARED, f, 0);
     close(f);
-    if (*write != MAP_FAILED)
-        plat_prepare(*write, bytes < FIRST_CODE ? bytes : FIRST_CODE);
-    return *write == MAP_FAILED || *exec == MAP_FAILED ? -1 : 0;
+    if (*write == MAP_FAILED || *exec == MAP_FAILED)
+        return -1;
+    plat_prepare(*write, bytes < FIRST_CODE ? bytes : FIRST_CODE);
+    plat_prepare(*exec, bytes < FIRST_CODE ? bytes : FIRST_CODE);
+    return 0;
 }
 
 uint64_t plat_memory_limit(void)
