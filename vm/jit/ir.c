@@ -42,7 +42,7 @@ struct ir_chunk {
 };
 
 /* Fresh memory costs more than what is done in it: some is kept for the next
- * graph. */
+ * graph. All of a chunk that is not in use is zero. */
 enum { CHUNK = 64 << 10, SPARE_CHUNKS = 8 };
 
 static struct ir_chunk *take_spare(struct jit *j)
@@ -62,6 +62,8 @@ static void give_back(struct jit *j, struct ir_chunk *c)
         free(c);
         return;
     }
+    memset(c->bytes, 0, c->used);
+    c->used = 0;
     c->next = j->spare_chunks;
     j->spare_chunks = c;
     j->num_spare_chunks++;
@@ -79,11 +81,10 @@ void ir_free_spare(struct jit *j)
 void ir_make_spare(struct jit *j)
 {
     while (j->num_spare_chunks < SPARE_CHUNKS) {
-        struct ir_chunk *c = malloc(sizeof *c + CHUNK);
+        struct ir_chunk *c = calloc(1, sizeof *c + CHUNK);
 
         if (!c)
             return;
-        memset(c, 0, sizeof *c + CHUNK); /* so that its pages are there */
         c->size = CHUNK;
         give_back(j, c);
     }
@@ -97,11 +98,10 @@ static struct ir_chunk *new_chunk(struct ir_graph *g, size_t bytes)
     if (size == CHUNK && g->vm->jit)
         c = take_spare(g->vm->jit);
     if (!c)
-        c = malloc(sizeof *c + size);
+        c = calloc(1, sizeof *c + size);
     if (!c)
         return NULL;
     c->size = size;
-    c->used = 0;
     c->next = g->chunks;
     g->chunks = c;
     return c;
@@ -121,7 +121,7 @@ void *ir_take(struct ir_graph *g, size_t bytes)
     }
     p = c->bytes + c->used;
     c->used += bytes;
-    return memset(p, 0, bytes);
+    return p;
 }
 
 /* Room for one more element of an array in the arena, doubled as needed. */
