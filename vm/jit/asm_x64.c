@@ -24,18 +24,31 @@ void asm_byte(struct assembler *a, unsigned byte)
     a->out[a->used++] = (uint8_t)byte;
 }
 
-static void put32(struct assembler *a, uint32_t v)
+/* The lowest n bytes of v: in one store, of eight, where there is room for
+ * it. What it writes behind them is written over by what comes next. */
+static void put(struct assembler *a, uint64_t v, unsigned n)
 {
-    int i;
-
-    for (i = 0; i < 4; i++)
-        asm_byte(a, v >> 8 * i & 255);
+    if (a->room - a->used >= sizeof v) {
+        memcpy(a->out + a->used, &v, sizeof v);
+        a->used += n;
+        return;
+    }
+    for (; n; n--, v >>= 8)
+        asm_byte(a, v & 255);
 }
 
-void asm_word(struct assembler *a, uint64_t word)
+static void put32(struct assembler *a, uint32_t v) { put(a, v, 4); }
+void asm_word(struct assembler *a, uint64_t word) { put(a, word, 8); }
+
+/* An instruction's first bytes. */
+struct bytes {
+    uint64_t all;
+    unsigned n;
+};
+
+static void add(struct bytes *b, unsigned byte)
 {
-    put32(a, (uint32_t)word);
-    put32(a, (uint32_t)(word >> 32));
+    b->all |= (uint64_t)byte << 8 * b->n++;
 }
 
 /* The recommended long nops would only ever be jumped over. */
@@ -65,7 +78,7 @@ void asm_align_nops(struct assembler *a, uint32_t to)
 
 /* --- operands --- */
 
-static void rex(struct assembler *a, unsigned w, unsigned reg, unsigned index,
+static void rex(struct bytes *b, unsigned w, unsigned reg, unsigned index,
                 unsigned base, bool always)
 {
     unsigned r = (w ? REX_W : 0) | (reg >= 8 ? REX_R : 0) |
@@ -73,12 +86,12 @@ static void rex(struct assembler *a, unsigned w, unsigned reg, unsigned index,
                  (base >= 8 && base != NO_REG ? REX_B : 0);
 
     if (r || always)
-        asm_byte(a, REX | r);
+        add(b, REX | r);
 }
 
-static void mod_rr(struct assembler *a, unsigned reg, unsigned rm)
+static void mod_rr(struct bytes *b, unsigned reg, unsigned rm)
 {
-    asm_byte(a, 0xc0 | (reg & 7) << 3 | (rm & 7));
+    add(b, 0xc0 | (reg & 7) << 3 | (rm & 7));
 }
 
 static unsigned scale_bits(unsigned scale)
@@ -86,8 +99,9 @@ static unsigned scale_bits(unsigned scale)
     return scale == 8 ? 3 : scale == 4 ? 2 : scale == 2 ? 1 : 0;
 }
 
-/* ModRM, SIB and displacement of a memory operand. */
-static void mod_rm(struct assembler *a, unsigned reg, struct mem m)
+/* ... and ModRM, SIB and displacement of a memory operand. */
+static void put_mod_rm(struct assembler *a, struct bytes b, unsigned reg,
+                       struct mem m)
 {
     bool sib = m.index != NO_REG || (m.base & 7) == RSP;
     bool short_disp = m.disp >= -128 && m.disp <= 127;
@@ -95,14 +109,15 @@ static void mod_rm(struct assembler *a, unsigned reg, struct mem m)
                     : short_disp                       ? 1
                                                        : 2;
 
-    asm_byte(a, mode << 6 | (reg & 7) << 3 | (sib ? 4 : (m.base & 7)));
+    add(&b, mode << 6 | (reg & 7) << 3 | (sib ? 4 : (m.base & 7)));
     if (sib)
-        asm_byte(a, scale_bits(m.scale) << 6 |
-                        (m.index == NO_REG ? 4 : m.index & 7) << 3 |
-                        (m.base & 7));
+        add(&b, scale_bits(m.scale) << 6 |
+                    (m.index == NO_REG ? 4 : m.index & 7) << 3 |
+                    (m.base & 7));
     if (mode == 1)
-        asm_byte(a, (uint8_t)m.disp);
-    else if (mode == 2)
+        add(&b, (uint8_t)m.disp);
+    put(a, b.all, b.n);
+    if (mode == 2)
         put32(a, (uint32_t)m.disp);
 }
 
@@ -110,28 +125,32 @@ static void mod_rm(struct assembler *a, unsigned reg, struct mem m)
 enum { W = 1 << 24, BYTE = 1 << 25 };
 
 /* ... with its prefixes, and the registers' fourth bits. */
-static void opcode(struct assembler *a, unsigned op, unsigned reg,
-                   unsigned index, unsigned base)
+static struct bytes opcode(unsigned op, unsigned reg, unsigned index,
+                           unsigned base)
 {
+    struct bytes b = { 0 };
+
     if (op >> 16 & 255)
-        asm_byte(a, op >> 16 & 255);
-    rex(a, op & W, reg, index, base, op & BYTE && reg >= 4); /* sil, not dh */
+        add(&b, op >> 16 & 255);
+    rex(&b, op & W, reg, index, base, op & BYTE && reg >= 4); /* sil, not dh */
     if (op >> 8 & 255)
-        asm_byte(a, op >> 8 & 255);
-    asm_byte(a, op & 255);
+        add(&b, op >> 8 & 255);
+    add(&b, op & 255);
+    return b;
 }
 
 static void op_rr(struct assembler *a, unsigned op, unsigned reg, unsigned rm)
 {
-    opcode(a, op, reg, NO_REG, rm);
-    mod_rr(a, reg, rm);
+    struct bytes b = opcode(op, reg, NO_REG, rm);
+
+    mod_rr(&b, reg, rm);
+    put(a, b.all, b.n);
 }
 
 static void op_rm(struct assembler *a, unsigned op, unsigned reg,
                   struct mem m)
 {
-    opcode(a, op, reg, m.index, m.base);
-    mod_rm(a, reg, m);
+    put_mod_rm(a, opcode(op, reg, m.index, m.base), reg, m);
 }
 
 /* --- labels and jumps --- */
@@ -183,8 +202,7 @@ void asm_jmp(struct assembler *a, struct label *l)
 
 void asm_jcc(struct assembler *a, enum cond c, struct label *l)
 {
-    asm_byte(a, 0x0f);
-    asm_byte(a, 0x80 | c);
+    put(a, 0x800f | (unsigned)c << 8, 2);
     label_field(a, l);
 }
 
@@ -214,8 +232,7 @@ void asm_jmp_to(struct assembler *a, const uint8_t *target)
 
 void asm_jcc_to(struct assembler *a, enum cond c, const uint8_t *target)
 {
-    asm_byte(a, 0x0f);
-    asm_byte(a, 0x80 | c);
+    put(a, 0x800f | (unsigned)c << 8, 2);
     target_field(a, target);
 }
 
@@ -240,8 +257,10 @@ void asm_ret(struct assembler *a, unsigned bytes)
 static void op_label(struct assembler *a, unsigned op, unsigned reg,
                      struct label *l)
 {
-    opcode(a, op, reg, NO_REG, NO_REG);
-    asm_byte(a, (reg & 7) << 3 | 5);
+    struct bytes b = opcode(op, reg, NO_REG, NO_REG);
+
+    add(&b, (reg & 7) << 3 | 5);
+    put(a, b.all, b.n);
     label_field(a, l);
 }
 
@@ -321,8 +340,11 @@ void asm_cqo(struct assembler *a)
 
 static void op_r(struct assembler *a, unsigned w, unsigned op, enum reg r)
 {
-    rex(a, w, 0, NO_REG, r, false);
-    asm_byte(a, op | (r & 7));
+    struct bytes b = { 0 };
+
+    rex(&b, w, 0, NO_REG, r, false);
+    add(&b, op | (r & 7));
+    put(a, b.all, b.n);
 }
 
 void asm_push(struct assembler *a, enum reg r) { op_r(a, 0, 0x50, r); }
@@ -379,10 +401,13 @@ void asm_push_imm(struct assembler *a, int32_t value)
 
 void asm_test8_imm(struct assembler *a, enum reg r, unsigned v)
 {
-    rex(a, 0, 0, NO_REG, r, r >= 4);
-    asm_byte(a, 0xf6);
-    mod_rr(a, 0, r);
-    asm_byte(a, v);
+    struct bytes b = { 0 };
+
+    rex(&b, 0, 0, NO_REG, r, r >= 4);
+    add(&b, 0xf6);
+    mod_rr(&b, 0, r);
+    add(&b, v);
+    put(a, b.all, b.n);
 }
 
 void asm_test_mem8_imm(struct assembler *a, struct mem m, unsigned v)

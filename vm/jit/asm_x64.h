@@ -4,7 +4,8 @@
  * Owns instruction encoding, labels and their fix-ups. Knows nothing of
  * Smalltalk. Code is written at `out`, where memory is writable, and will run
  * at `exec`, where the same memory is executable. When the room is used up,
- * `full` is set and nothing more is written: ask once, at the end.
+ * `full` is set and nothing more is written: ask once, at the end. What is in
+ * the room behind the code is spoilt.
  *
  * Operands are in Intel's order: destination first. Operations are on 64
  * bits unless the name ends in 32 or 8.

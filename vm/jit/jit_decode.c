@@ -292,11 +292,13 @@ static struct op decode_v3(const uint8_t *p)
 struct op jit_decode(oop method, uint32_t at)
 {
     enum { LONGEST = 12 };
-    uint8_t b[LONGEST] = { 0 };
+    uint8_t last[LONGEST] = { 0 };
+    const uint8_t *b = bytes(method) + at;
     uint64_t left = byte_count(method) - at;
     struct op op;
 
-    memcpy(b, bytes(method) + at, left < LONGEST ? left : LONGEST);
+    if (left < LONGEST)
+        b = memcpy(last, b, left);
     op = code_is_sista(method) ? decode_sista(b) : decode_v3(b);
     if (op.next > left)
         op.kind = OP_REFUSED;
