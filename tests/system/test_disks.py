@@ -252,6 +252,21 @@ def test_quit_asks_only_when_something_is_unsaved(tmp_path):
         assert m.ask("Object includesSelector: #quitTest") == "false"
 
 
+def test_a_machine_whose_clock_is_behind_goes_on(tmp_path):
+    disk = disk_copy("blank-disk.img", tmp_path / "disk.img")
+    args = pvh(built("aerostat.image")) + virtio(disk)
+    with desktop(args, "clock-ahead") as m:
+        w = write_in_workspace(m, "years ago")
+        open_from_world_menu(m, "save")
+        saved(m)
+    with desktop(args + ["-rtc", "base=2020-01-01"], "clock-behind") as m:
+        assert m.ask("Date today year") == "2020"
+        assert m.ask("%s codePane string" % w) == "'years ago'"
+        m.until("World damage isEmpty", "true")
+        write_in_workspace(m, "drawn")
+        m.until("World damage isEmpty", "true")
+
+
 def test_of_two_stores_the_log_says_which_is_in_use(tmp_path):
     disk = disk_copy("blank-disk.img", tmp_path / "disk.img")
     twin = disk_copy("blank-disk.img", tmp_path / "twin.img")
