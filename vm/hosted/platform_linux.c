@@ -31,7 +31,9 @@ enum { END_OF_INPUT = 4 };
 enum { LARGE_PAGED = 64 << 20, LARGE_PAGE = 2 << 20,
        SMALL_PAGE = 4096 };
 /* What a program has in its first second; what it and the VM get of malloc. */
-enum { FIRST_CODE = 256 << 10, FIRST_MALLOCED = 3 << 20 };
+enum { FIRST_CODE = 256 << 10, FIRST_MALLOCED = 1 << 20 };
+/* What malloc asks the system for each time, and what it gives back. */
+enum { LARGE_MALLOC = 6 << 20, UNUSED_MALLOC = 12 << 20 };
 
 /* Of memory, for a thread. */
 struct range {
@@ -298,8 +300,8 @@ void prepare_malloc(void)
 {
     char *p, *from;
 
-    mallopt(M_MMAP_THRESHOLD, 2 * FIRST_MALLOCED);
-    mallopt(M_TRIM_THRESHOLD, 4 * FIRST_MALLOCED);
+    mallopt(M_MMAP_THRESHOLD, LARGE_MALLOC);
+    mallopt(M_TRIM_THRESHOLD, UNUSED_MALLOC);
     p = malloc(FIRST_MALLOCED);
     if (!p)
         return;
