@@ -175,18 +175,20 @@ def sender_of(fp, context):
 
 
 def running_frame():
-    """vm->fp is right in primitives; the bytecode loop has its own."""
+    """vm->fp is right in primitives; the bytecode loop has its own, and
+    machine code, which no symbol names, keeps it in rbp."""
     vm, frame = the_vm(), gdb.newest_frame()
     low = int(vm["stack"])
     high = low + 8 * 1024 * int(vm["num_pages"])
-    if frame.name() == "interpret":
+    fp = 0
+    if frame.name() is None:
+        fp = int(gdb.parse_and_eval("$rbp").cast(vm["fp"].type))
+    elif frame.name() == "interpret":
         try:
             fp = int(frame.read_var("fp"))
-            if low <= fp < high:
-                return fp
         except (gdb.error, ValueError):
             pass
-    return int(vm["fp"])
+    return fp if low <= fp < high else int(vm["fp"])
 
 
 def active_process():

@@ -3,6 +3,7 @@ kernel behind QEMU's stub."""
 import os
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -75,3 +76,21 @@ def test_the_kernel_behind_qemus_stub(tmp_path):
         assert "UndefinedObject>>DoIt\n" in output, output
         assert "SmallInteger(ProtoObject)>>doesNotUnderstand:" in output
         assert "'console'" in output
+
+
+def test_a_stack_that_stopped_in_machine_code(tmp_path):
+    stub = str(tmp_path / "gdb")
+    with Machine(pvh(built("aerostat.image"), "repl") + Stub.args(stub),
+                 name="gdb-code") as m:
+        m.prompt()
+        m.serial.sendall(b"ConsoleStream stdout nextPutAll: 'begun'; lf; "
+                         b"flush. [((1 to: 300) asOrderedCollection "
+                         b"collect: [:e | e * 7 \\\\ 101]) asArray "
+                         b"sort: [:a :b | a <= b]] repeat\n")
+        m.expect(r"begun\r?$")
+        time.sleep(1)
+        for _ in range(6):
+            output = gdb([os.path.join(BUILD, "metal", "kernel.debug")],
+                         "source vm/gdb.py", "target remote " + stub,
+                         "st-stack", "detach")
+            assert "UndefinedObject>>DoIt\n" in output, output
