@@ -304,6 +304,76 @@ static void what_was_read_out_of_a_weak_slot_stays(void **state)
     assert_true(last_slot(roots[0]) == roots[1] && tag_of(roots[1]) == 1);
 }
 
+/* A long weak object that is reached first, with `o` in most slots. */
+static oop long_weak(oop o, uint64_t n)
+{
+    oop w = heap_new_old(h, TINY_WEAK, FMT_WEAK, n), holder = reached_first();
+    uint64_t i;
+
+    for (i = 0; i < n; i++)
+        heap_store(h, w, i, o);
+    heap_store(h, holder, 0, w);
+    heap_store(h, holder, 1, o);
+    return w;
+}
+
+static void of_a_long_weak_object_the_end_sees_what_may_be_dead(void **state)
+{
+    struct marker *m = &h->private_->marker;
+    oop w = long_weak(tagged(1), 2000);
+
+    heap_store(h, w, 700, tagged(2));
+    start();
+    trace_all();
+    assert_int_equal(m->weak_at, m->weak.count);
+    assert_int_equal(m->undecided.count, 2);
+    assert_int_equal(tag_of(slot(w, 700)), 2);
+    heap_store(h, w, 5, tagged(3));
+    heap_store(h, w, 6, young(int_oop(4), h->nil));
+    finish();
+    assert_true(slot(w, 700) == h->nil);
+    assert_int_equal(tag_of(slot(w, 5)), 3);
+    assert_int_equal(tag_of(slot(w, 699)), 1);
+    assert_int_equal(tag_of(slot(w, 1999)), 1);
+    assert_true(heap_fetch_mourner(h) == 0 && h->finalization_pending);
+    start();
+    finish();
+    assert_true(slot(w, 5) == h->nil && slot(w, 6) == h->nil);
+    assert_int_equal(tag_of(slot(w, 1999)), 1);
+}
+
+static void a_weak_slot_follows_what_became_another_when_seen(void **state)
+{
+    oop a = tagged(1), b = tagged(2), w = long_weak(a, 1000);
+
+    start();
+    trace_all();
+    assert_int_equal(h->private_->marker.undecided.count, 0);
+    assert_int_equal(heap_become(h, array_of(a), array_of(b), false, false),
+                     0);
+    finish();
+    assert_int_equal(tag_of(heap_follow(slot(w, 999))), 2);
+    start();
+    finish();
+    assert_true(slot(w, 999) == b && is_freed(a));
+}
+
+static void a_weak_object_that_became_another_is_not_cleared(void **state)
+{
+    oop dead = tagged(1), w = long_weak(dead, 1000), o = old(dead, dead);
+    oop holder = heap_special(h, SPL_TIMER_SEMAPHORE);
+
+    heap_store(h, holder, 1, h->nil);
+    heap_store(h, w, 0, h->nil); /* this one is strong */
+    start();
+    trace_all();
+    assert_int_equal(h->private_->marker.undecided.count, 4);
+    assert_int_equal(heap_become(h, array_of(w), array_of(o), false, false),
+                     0);
+    finish();
+    assert_int_equal(tag_of(slot(o, 1)), 1);
+}
+
 static oop ephemeron(oop key, oop value)
 {
     oop e = heap_new_old(h, TINY_EPHEMERON, FMT_EPHEMERON, 3);
@@ -341,6 +411,30 @@ static void an_ephemeron_whose_key_is_reached_late_waits(void **state)
     assert_int_equal(heap_fetch_mourner(h), 0);
     assert_int_equal(tag_of(value), 9);
     assert_false(is_freed(value));
+}
+
+static void ephemerons_whose_keys_are_reached_do_not_wait(void **state)
+{
+    oop holder = reached_first(), list = heap_new_old(h, CLS_ARRAY,
+                                                      FMT_ARRAY, 9);
+    oop keys = heap_new_old(h, CLS_ARRAY, FMT_ARRAY, 9), e;
+    int i;
+
+    for (i = 0; i < 9; i++) {
+        heap_store(h, keys, 8 - i, tagged(i));
+        heap_store(h, list, i, ephemeron(slot(keys, 8 - i), tagged(10 + i)));
+    }
+    heap_store(h, keys, 4, h->nil);
+    heap_store(h, holder, 1, list);
+    heap_store(h, holder, 0, keys);
+    start();
+    trace_all();
+    assert_int_equal(h->private_->marker.ephemerons.count, 1);
+    finish();
+    assert_true((e = heap_fetch_mourner(h)) == slot(list, 4));
+    assert_int_equal(tag_of(slot(e, 0)), 4);
+    for (i = 0; i < 9; i++)
+        assert_int_equal(tag_of(slot(slot(list, i), 1)), 10 + i);
 }
 
 /* --- become, pinning, classes --- */
@@ -551,6 +645,10 @@ int main(void)
         TEST(a_sweep_hides_the_dead_at_once),
         TEST(weak_slots_lose_the_dead_at_the_end),
         TEST(what_was_read_out_of_a_weak_slot_stays),
+        TEST(of_a_long_weak_object_the_end_sees_what_may_be_dead),
+        TEST(a_weak_slot_follows_what_became_another_when_seen),
+        TEST(a_weak_object_that_became_another_is_not_cleared),
+        TEST(ephemerons_whose_keys_are_reached_do_not_wait),
         TEST(an_ephemeron_fires_at_the_end),
         TEST(an_ephemeron_whose_key_is_reached_late_waits),
         TEST(bodies_swapped_behind_the_marker_are_traced),

@@ -165,15 +165,17 @@ static void end_marking(struct heap *h)
     start_sweep(h);
 }
 
-/* Traces for so long, at least a little; true: nothing is left. */
-static bool trace_for(struct heap *h, uint64_t usecs)
+/* Traces for so long, at least a little, and looks ahead then if that is
+ * wanted; true: nothing is left. */
+static bool trace_for(struct heap *h, uint64_t usecs, bool ahead)
 {
     uint64_t end = plat_usecs() + usecs;
     struct cycle *c = &h->private_->cycle;
     uint64_t quantum = usecs ? c->quantum : c->quantum / 64 + 1;
 
     do {
-        if (mark_trace(h, quantum))
+        if (mark_trace(h, quantum) &&
+            (!ahead || mark_look_ahead(h, quantum)))
             return true;
         c->traced += quantum;
     } while (!h->private_->marker.overflow && plat_usecs() < end);
@@ -205,7 +207,7 @@ static void try_to_finish(struct heap *h, uint64_t usecs)
     if (p->owner.visit_roots)
         p->owner.visit_roots(p->owner.owner, mark_visit, ROOTS_MARK);
     trace_young(h);
-    if (trace_for(h, usecs) || (last && mark_trace(h, UINT64_MAX))) {
+    if (trace_for(h, usecs, false) || (last && mark_trace(h, UINT64_MAX))) {
         end_marking(h);
         return;
     }
@@ -224,7 +226,7 @@ static void mark_step(struct heap *h, uint64_t usecs)
         try_to_finish(h, usecs ? FINISH_USECS : 0);
         heap_note_pause(h, PAUSE_FINISH, start);
     } else {
-        c->all_traced = trace_for(h, usecs);
+        c->all_traced = trace_for(h, usecs, true);
         if (!c->all_traced)
             (void)gives_up(h);
         heap_note_pause(h, PAUSE_MARK, start);

@@ -75,6 +75,7 @@ void heap_destroy(struct heap *h)
     region_release(&p->marker.stack.mem);
     region_release(&p->marker.weak.mem);
     region_release(&p->marker.ephemerons.mem);
+    region_release(&p->marker.undecided.mem);
     region_release(&p->tenured.mem);
     region_release(&p->pins.mem);
     region_release(&p->pin_bias.mem);

@@ -138,8 +138,8 @@ bool heap_trim_lists(struct heap *h, uint64_t most)
     uint64_t end = h->new_start + p->reservation.reserved, given = 0;
     struct oop_list *lists[] = {
         &p->marker.stack, &p->marker.weak, &p->marker.ephemerons,
-        &p->remembered, &p->pieces, &p->tenured, &p->weak, &p->ephemerons,
-        &p->pins, &p->pin_bias,
+        &p->marker.undecided, &p->remembered, &p->pieces, &p->tenured,
+        &p->weak, &p->ephemerons, &p->pins, &p->pin_bias,
     };
     unsigned i;
 

@@ -37,6 +37,10 @@ struct marker {
     uint64_t stack_limit;       /* entries; tests make it tiny */
     bool overflow;              /* some that are marked were not pushed */
     struct oop_list weak, ephemerons; /* those met, settled at the end */
+    /* How far those lists were looked through while there was time; pieces
+     * of weak objects that had unmarked referents: object, slot, object ... */
+    uint64_t weak_at, weak_slot, ephemeron_at;
+    struct oop_list undecided;
     oop *ring[16];              /* slots whose oops are on their way here */
     unsigned ring_at;
     bool pins_seen;
@@ -354,5 +358,8 @@ void mark_through(struct heap *h, oop o);
 /* Traces what is marked until nothing is left to trace: true; or until about
  * `work` slots were looked at. */
 bool mark_trace(struct heap *h, uint64_t work);
+/* Then, as far: leaves less of ephemerons and weak slots to the end. False if
+ * there is more to trace, or to look at. */
+bool mark_look_ahead(struct heap *h, uint64_t work);
 /* Once all is traced: ephemerons and weak slots get their due. */
 void mark_settle(struct heap *h);

@@ -170,6 +170,7 @@ static bool init_lists(struct heap_private *p, uint64_t limit)
            region_init(&p->marker.stack.mem, limit / 8) &&
            region_init(&p->marker.weak.mem, limit / 16) &&
            region_init(&p->marker.ephemerons.mem, limit / 16) &&
+           region_init(&p->marker.undecided.mem, limit / 16) &&
            region_init(&p->tenured.mem, limit / 8) &&
            region_init(&p->pins.mem, limit / 16) &&
            region_init(&p->pin_bias.mem, limit / 16) &&

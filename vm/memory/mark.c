@@ -341,6 +341,7 @@ void mark_begin(struct heap *h, uint64_t floor)
     memset(p->class_flags.base, 0, h->class_pages * (size_t)PAGE_SLOTS);
     memset(m->ring, 0, sizeof m->ring);
     m->stack.count = m->weak.count = m->ephemerons.count = 0;
+    m->weak_at = m->weak_slot = m->ephemeron_at = m->undecided.count = 0;
     m->overflow = m->pins_seen = false;
     m->floor = floor;
     p->forwarders_kept = false;
@@ -402,42 +403,62 @@ static inline void fetch_live(const struct heap *h, oop v)
     }
 }
 
-/* True if a slot's referent died. */
-static bool clear_weak(struct heap *h, oop o)
+/* The first slot from `at` on whose oop is not marked, or `end`. */
+static uint64_t next_unmarked(const struct heap *h, oop o, uint64_t at,
+                              uint64_t end)
 {
     enum { AHEAD = 8 };
-    uint64_t floor = h->private_->marker.floor, n = slot_count(o), i;
+
+    for (; at < end; at++) {
+        if (at + AHEAD < end)
+            fetch_live(h, slot(o, at + AHEAD));
+        if (!heap_is_alive(h, slot(o, at)))
+            break;
+    }
+    return at;
+}
+
+/* It may have become something else. */
+static uint64_t weak_slots(oop o)
+{
+    return format_of(o) == FMT_WEAK ? slot_count(o) : 0;
+}
+
+static void clear_weak(struct heap *h, oop o, uint64_t at, uint64_t end)
+{
     bool died = false;
+    oop v;
 
-    if (format_of(o) != FMT_WEAK) /* it became something else */
-        return false;
-    for (i = heap_fixed_fields(h, o); i < n; i++) {
-        oop v = heap_follow(slot(o, i));
-
-        if (i + AHEAD < n)
-            fetch_live(h, slot(o, i + AHEAD));
-        if (is_pointer(v) && v >= floor && !live_bit(h, v)) {
+    if (end > weak_slots(o))
+        end = weak_slots(o);
+    for (; (at = next_unmarked(h, o, at, end)) < end; at++) {
+        v = heap_follow(slot(o, at));
+        if (!heap_is_alive(h, v)) {
             v = h->nil;
             died = true;
         }
-        if (v != slot(o, i))
-            heap_store(h, o, i, v);
+        heap_store(h, o, at, v);
     }
-    return died;
+    if (died)
+        heap_note_death(h, o);
 }
 
 static void clear_weak_slots(struct heap *h)
 {
-    struct oop_list *l = &h->private_->marker.weak;
-    uint64_t k;
+    struct marker *m = &h->private_->marker;
+    oop *undecided = list_items(&m->undecided);
+    uint64_t i;
 
-    for (k = 0; k < l->count; k++) {
-        oop o = list_items(l)[k];
+    for (i = 0; i < m->undecided.count; i += 2) {
+        uint64_t at = (uint64_t)int_value(undecided[i + 1]);
 
-        if (clear_weak(h, o))
-            heap_note_death(h, o);
+        clear_weak(h, undecided[i], at, at + PIECE);
     }
-    l->count = 0;
+    for (i = m->weak_at; i < m->weak.count; i++) {
+        clear_weak(h, list_items(&m->weak)[i], m->weak_slot, UINT64_MAX);
+        m->weak_slot = 0;
+    }
+    m->undecided.count = m->weak.count = m->weak_at = 0;
 }
 
 void mark_settle(struct heap *h)
@@ -447,4 +468,65 @@ void mark_settle(struct heap *h)
         mark_trace(h, UINT64_MAX);
     }
     clear_weak_slots(h);
+}
+
+/* --- before the end: what is marked stays so --- */
+
+/* The next one is done with if its key is marked. Answers the work, 0: there
+ * is no next one. */
+static uint64_t look_at_ephemeron(struct heap *h)
+{
+    struct marker *m = &h->private_->marker;
+    oop *items = list_items(&m->ephemerons), o;
+
+    if (m->ephemeron_at == m->ephemerons.count)
+        return 0;
+    o = items[m->ephemeron_at];
+    if (format_of(o) == FMT_EPHEMERON && !reached(h, slot(o, 0))) {
+        m->ephemeron_at++;
+        return 1;
+    }
+    items[m->ephemeron_at] = items[--m->ephemerons.count];
+    mark_slots(h, o, 0, oop_slots(o));
+    return 1 + oop_slots(o);
+}
+
+/* The next piece is done with if all in it are marked: so is what is stored
+ * there later. Answers the work, 0: there is none, or no room to note it. */
+static uint64_t look_at_weak(struct heap *h)
+{
+    struct marker *m = &h->private_->marker;
+    uint64_t from = m->weak_slot, end = from + PIECE, n;
+    oop o;
+
+    if (m->weak_at == m->weak.count)
+        return 0;
+    o = list_items(&m->weak)[m->weak_at];
+    n = weak_slots(o);
+    if (end > n)
+        end = n;
+    if (next_unmarked(h, o, from, end) < end) {
+        if (!region_ensure(&m->undecided.mem,
+                           (m->undecided.count + 2) * sizeof(oop)))
+            return 0;
+        list_push(&m->undecided, o);
+        list_push(&m->undecided, int_oop((int64_t)from));
+    }
+    m->weak_slot = end;
+    if (end == n) {
+        m->weak_at++;
+        m->weak_slot = 0;
+    }
+    return PIECE;
+}
+
+bool mark_look_ahead(struct heap *h, uint64_t work)
+{
+    uint64_t done = 0, n;
+
+    while (done < work &&
+           ((n = look_at_ephemeron(h)) || (n = look_at_weak(h))))
+        done += n;
+    empty_ring(h);
+    return done < work && !h->private_->marker.stack.count;
 }
