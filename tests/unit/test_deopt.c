@@ -197,6 +197,9 @@ static void a_guard_fails_in_place(void **state)
     run(fail_guard);
     assert_all_there();
     assert_true(feedback_failed(vm, inner, code_first_pc(inner)));
+    /* Not for another place that shares its byte. */
+    assert_false(feedback_failed(vm, inner,
+                                 code_first_pc(inner) + FAILED_PLACES));
 }
 
 static void lose_page(void)

@@ -97,19 +97,29 @@ unsigned feedback_of_arithmetic(struct vm *vm, oop method, uint32_t start,
     return *feedback_byte(vm->jit, c->base, at);
 }
 
-/* --- failures; two places may share a byte, which costs speed only --- */
+/* --- failures --- */
 
-static uint8_t *failure_byte(struct vm *vm, oop method, uint32_t at)
+/* Of the places that share a byte it says which one failed last, not 0. */
+static uint8_t *failure_byte(struct vm *vm, uint32_t place)
 {
-    return &vm->jit->failed[code_place(method, at) & (FAILED_PLACES - 1)];
+    return &vm->jit->failed[place & (FAILED_PLACES - 1)];
+}
+
+static uint8_t failure_tag(uint32_t place)
+{
+    return (uint8_t)(place / FAILED_PLACES % UINT8_MAX + 1);
 }
 
 bool feedback_failed(struct vm *vm, oop method, uint32_t at)
 {
-    return *failure_byte(vm, method, at) != 0;
+    uint32_t place = code_place(method, at);
+
+    return *failure_byte(vm, place) == failure_tag(place);
 }
 
 void feedback_fail(struct vm *vm, oop method, uint32_t at)
 {
-    *failure_byte(vm, method, at) = 1;
+    uint32_t place = code_place(method, at);
+
+    *failure_byte(vm, place) = failure_tag(place);
 }

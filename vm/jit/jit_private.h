@@ -36,7 +36,7 @@ enum {
     COUNTERS = 8192,
     BLOCK_CACHE = 1024,
     PIC_CASES = 6,
-    ARITHMETIC_SEEN = 1 << 16, /* bytes of feedback.h */
+    ARITHMETIC_SEEN = 1 << 18, /* bytes of feedback.h */
     FAILED_PLACES = 1 << 14,
     TRIES = 1 << 12,
     IN_POOLS = 1 << 14,
@@ -146,7 +146,9 @@ struct jit {
     bool second_tier;        /* count for it, and have it */
     uint8_t arithmetic_seen[ARITHMETIC_SEEN]; /* feedback.h */
     uint8_t failed[FAILED_PLACES];
-    uint8_t tries[TRIES];    /* to optimise */
+    struct tries {
+        uint8_t tag, count;
+    } tries[TRIES];          /* to optimise; tier2.c */
     uint8_t in_pools[IN_POOLS]; /* by address: methods in optimised code */
     struct link *links;      /* jit_links.c */
     unsigned num_links, links_room;

@@ -91,10 +91,17 @@ static bool can_afford(struct vm *vm, struct jit_code *code)
     return ++code->asked >= PATIENCE || j->credit > 0;
 }
 
-/* By the loop's bytecode, or an embedded block's first. */
+/* By the loop's bytecode, or an embedded block's first. Of those that share
+ * an entry the one that was asked for last has it. */
 static uint8_t *tries_of(struct vm *vm, oop method, uint32_t at)
 {
-    return &vm->jit->tries[code_place(method, at) & (TRIES - 1)];
+    uint32_t place = code_place(method, at);
+    struct tries *t = &vm->jit->tries[place & (TRIES - 1)];
+    uint8_t tag = (uint8_t)(place / TRIES);
+
+    if (t->tag != tag)
+        *t = (struct tries){ .tag = tag };
+    return &t->count;
 }
 
 static uint32_t start_of(const struct vm *vm, oop closure)
