@@ -26,6 +26,7 @@ ENDLESS = {
     "sends": "self begun. 3 dive",
     "catching": "self begun. [1/0] on: Error do: [:e | e retry]",
     "wait": "self begun. Semaphore new wait",
+    "beside": "[self begun. [true] whileTrue] fork",
     "forked": "[self begun. [true] whileTrue] "
               "forkAt: Processor userInterruptPriority",
     "urgent": "[self begun. [true] whileTrue] "
