@@ -58,10 +58,11 @@ def menu(m):
     """GRUB's menu, which is on the serial line, too."""
     m.expect("BdsDxe: starting")
     deadline = time.time() + 60
-    while "Test the memory" not in m.text():
+    while "GNU GRUB" not in m.text():
         assert time.time() < deadline, m.text()
         m.key("esc")
         m._drain(0.1)
+    m.expect("Test the memory")
 
 
 def test_escape_brings_the_boot_menu_where_shift_is_not_told():
