@@ -170,8 +170,10 @@ class Machine:
                         self.process.returncode, pattern, self.text()))
 
     def prompt(self, timeout=120):
-        """Waits for the read-eval-print loop to be ready."""
-        self.expect(re.escape(PROMPT.decode()) + r"\Z", timeout)
+        """Waits for the read-eval-print loop to be ready; what the machine
+        says by itself may come behind."""
+        self.expect(re.escape(PROMPT.decode()) + r"([a-z]\w*: [^\n]*\n)*\Z",
+                    timeout)
 
     def ask(self, expression, timeout=60):
         """Evaluates one line in the image; answers the lines it printed."""

@@ -118,7 +118,7 @@ def test_restart(machine):
         m.qmp("set-action", reboot="reset")
         start = len(m.log)
         m.ask("World defer: [ImageSaver restart]")
-        m.expect(r"Aerostat, started.*aerostat> \Z", start=start)
+        m.expect(r"Aerostat, started.*aerostat> ", start=start)
         m.until("World notNil", "true")
         m.ask("Object compile: 'lostIfNotSaved ^ 1' classified: #test")
         m.ask("World defer: [ImageSaver restart]")

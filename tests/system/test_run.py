@@ -43,7 +43,7 @@ class Run:
         start = len(self.output)
         self.process.stdin.write(line + b"\n")
         self.process.stdin.flush()
-        self.expect(PROMPT + rb"$", start)
+        self.expect(PROMPT, start)
         return self.output[start:]
 
 
