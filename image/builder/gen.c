@@ -606,7 +606,8 @@ static void brace(struct gen *g, struct node *n)
 {
     size_t count = n->kids.n;
 
-    if (count <= 127 && count + g->func->num_temps < 40) {
+    if (count <= 127 &&
+        count + g->func->num_temps + (unsigned)g->depth < 40) {
         for (size_t i = 0; i < count; i++)
             value(g, n->kids.at[i]);
         emit(g, 1 - (int)count, 2, B_NEW_ARRAY, (count ? 128 : 0) | count);

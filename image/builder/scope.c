@@ -221,7 +221,8 @@ static bool step_fits(const struct node *n)
     return step->kind == N_LIT &&
            (step->lit->kind == L_INT || step->lit->kind == L_FLOAT ||
             step->lit->kind == L_FRACTION || step->lit->kind == L_SCALED) &&
-           !(step->lit->kind == L_INT && !step->lit->num.n);
+           !(step->lit->kind == L_INT && !step->lit->num.n) &&
+           !(step->lit->kind == L_FLOAT && step->lit->real == 0);
 }
 
 static enum inlining inlining_of(const struct node *n)
